@@ -1,0 +1,63 @@
+//! Something that happened. Facts only: the past tense, and the whole resource after the change.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::resource::{Row, read};
+use crate::{Error, Result};
+
+/// VoIPBIN's `sock.Event`, field for field, and what it lacks: an id, a time, the resource. Peers that do
+/// not know the additions ignore them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub r#type: String,
+    pub publisher: String,
+    pub data_type: String,
+    #[serde(default)]
+    pub data: Row,
+    /// Stable over redelivery: a follower that has seen it has seen this event.
+    #[serde(default)]
+    pub id: Uuid,
+    /// When the change was made, RFC 3339 with microseconds.
+    #[serde(default)]
+    pub time: String,
+    /// The name of the resource in `data`.
+    #[serde(default)]
+    pub resource: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub request_id: String,
+}
+
+impl Event {
+    /// The row the event is about.
+    pub fn row_id(&self) -> Result<Uuid> {
+        self.uuid("id").ok_or_else(|| Error::invalid("the event carries no id"))
+    }
+
+    /// The customer whose row it is; `None` for the installation's own.
+    pub fn customer_id(&self) -> Option<Uuid> {
+        match self.resource.as_str() {
+            "customer" => self.uuid("id"),
+            _ => self.uuid("customer_id"),
+        }
+        .filter(|id| !id.is_nil())
+    }
+
+    /// Reads the part of the row that a follower needs.
+    pub fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+        read(&self.data)
+    }
+
+    fn uuid(&self, name: &str) -> Option<Uuid> {
+        self.data.get(name).and_then(Value::as_str)?.parse().ok()
+    }
+}
+
+/// Does `pattern` (exact, `call_*`, `*`) cover this event type?
+pub fn covers(pattern: &str, r#type: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => r#type.starts_with(prefix),
+        None => pattern == r#type,
+    }
+}

@@ -1,0 +1,44 @@
+//! Traffic between domains and nodes, as the bytes that RabbitMQ carries.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{Event, Result, sock};
+
+/// Answers requests that arrive on a queue.
+#[async_trait]
+pub trait Serve: Send + Sync {
+    /// A place for one more request. Pending while the server is full, so that requests stay in the queue.
+    async fn ready(&self);
+    async fn serve(&self, request: sock::Request) -> sock::Response;
+}
+
+/// Takes events. `Ok` means done for good: the bus forgets the event.
+#[async_trait]
+pub trait Subscribe: Send + Sync {
+    /// Bounded by the implementation: a subscriber that keeps failing sets the event aside itself.
+    async fn deliver(&self, event: Arc<Event>) -> Result<()>;
+}
+
+#[async_trait]
+pub trait Bus: Send + Sync {
+    /// Publishes a fact. Returns when it is safe: every subscription has it durably, or has dealt with it.
+    async fn publish(&self, event: Arc<Event>) -> Result<()>;
+
+    /// Sends a request to a queue and waits for the reply, at most as long as the request says.
+    /// `Unavailable` at once when nobody consumes the queue.
+    async fn ask(&self, queue: &str, request: sock::Request) -> Result<sock::Response>;
+
+    /// Consumes a request queue until the returned guard is dropped. Several nodes may share a queue.
+    async fn serve(&self, queue: &str, server: Arc<dyn Serve>) -> Result<Box<dyn Send + Sync>>;
+
+    /// Receives every event once per `queue` name, however many nodes use it, until the guard is dropped.
+    async fn subscribe(&self, queue: &str, subscriber: Arc<dyn Subscribe>) -> Result<Box<dyn Send + Sync>>;
+
+    /// Receives every event on this node, live only: nothing is kept while nobody watches.
+    async fn watch(&self) -> Result<tokio::sync::broadcast::Receiver<Arc<Event>>>;
+
+    /// Is the bus reachable? For readiness.
+    async fn health(&self) -> Result<()>;
+}

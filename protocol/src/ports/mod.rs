@@ -1,0 +1,23 @@
+//! The traits a deployment chooses implementations for. Domains see these and nothing behind them.
+
+mod bus;
+mod cache;
+mod clock;
+mod deps;
+mod dispatch;
+mod outward;
+mod speech;
+mod store;
+mod vault;
+pub mod voice;
+
+pub use bus::{Bus, Serve, Subscribe};
+pub use cache::Cache;
+pub use clock::{Clock, SystemClock};
+pub use deps::{Deps, Settings};
+pub use dispatch::Dispatch;
+pub use outward::{Answer, Outward, Send};
+pub use speech::{Speech, Utterance};
+pub use store::{Entry, Filter, Journal, Pending, Store, Timer, Unit, Write};
+pub use vault::Vault;
+pub use voice::VoiceEngine;

@@ -1,0 +1,132 @@
+//! Rows, journals and timers, written together or not at all.
+
+use async_trait::async_trait;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::time::Time;
+use crate::{Event, Page, Resource, Result, Row, Scope};
+
+/// Equality of columns; a null means "is unset". [`Filter::any`] adds one column with several values.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filter {
+    pub equal: Row,
+    pub any: Option<(&'static str, Vec<Value>)>,
+    /// Also rows that are deleted.
+    pub deleted: bool,
+}
+
+impl Filter {
+    pub fn by(name: &str, value: impl Into<Value>) -> Self {
+        Filter::default().and(name, value)
+    }
+
+    pub fn and(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.equal.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub fn any(mut self, name: &'static str, values: Vec<Value>) -> Self {
+        self.any = Some((name, values));
+        self
+    }
+}
+
+/// One change of one row.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// A new row, every column filled. A taken id or unique value fails the unit with `AlreadyExists`.
+    Insert { resource: &'static Resource, row: Row },
+    /// Changes columns of a live row of `scope`. `rev` is what the row had when it was read: another one
+    /// fails the unit with [`crate::Error::conflict`]. The store writes `rev + 1`.
+    Update { resource: &'static Resource, id: Uuid, scope: Scope, patch: Row, rev: i64 },
+}
+
+/// State that is no fact: what a live thing needs to be rebuilt. One entry per `(kind, id)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub kind: &'static str,
+    pub id: Uuid,
+    /// What the entry belongs to (a binding's extension), or nil.
+    pub parent: Uuid,
+    /// The node that owns the live thing, or empty.
+    pub node: String,
+    pub data: Value,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Journal {
+    Put(Entry),
+    Erase { kind: &'static str, id: Uuid },
+}
+
+/// A request that is sent when its time has come, even if the node was down then.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timer {
+    /// Made by the caller: setting it again moves it, cancelling names it.
+    pub id: Uuid,
+    pub at: Time,
+    /// The verb `verb` of the item `target` of `resource`, with `body` as its command.
+    pub resource: String,
+    pub verb: String,
+    pub target: Uuid,
+    pub body: Value,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pending {
+    Set(Timer),
+    Cancel(Uuid),
+}
+
+/// Everything that must be true together.
+#[derive(Clone, Debug, Default)]
+pub struct Unit {
+    pub writes: Vec<Write>,
+    /// The facts of the writes, in order. They reach the bus after the commit, in order of commits.
+    pub events: Vec<Event>,
+    pub journal: Vec<Journal>,
+    pub timers: Vec<Pending>,
+}
+
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The live row, if it is one of `scope`.
+    async fn get(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Row>>;
+
+    /// Live rows of `scope`, newest first, ties by id.
+    async fn list(
+        &self,
+        resource: &'static Resource,
+        scope: Scope,
+        filter: &Filter,
+        page: &Page,
+    ) -> Result<Vec<Row>>;
+
+    /// How many live rows of `scope` match.
+    async fn count(&self, resource: &'static Resource, scope: Scope, filter: &Filter) -> Result<u64>;
+
+    /// Commits the unit. `Ok` means on disk. Any other answer than `Unavailable` with the reason
+    /// `COMMIT_UNKNOWN` means that nothing changed.
+    async fn commit(&self, unit: Unit) -> Result<()>;
+
+    /// Entries of a kind that belong to `node` (for a restart), newest last. `None`: of every node.
+    async fn journal(&self, kind: &'static str, node: Option<&str>) -> Result<Vec<Entry>>;
+    /// Entries of a kind with this parent.
+    async fn children(&self, kind: &'static str, parent: Uuid) -> Result<Vec<Entry>>;
+    async fn entry(&self, kind: &'static str, id: Uuid) -> Result<Option<Entry>>;
+
+    /// The next timers by time, at most `most`.
+    async fn timers(&self, most: u32) -> Result<Vec<Timer>>;
+
+    /// Events of this node after number `after` that are not yet delivered, in order of commits.
+    async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Event)>>;
+    /// These events are delivered.
+    async fn forget(&self, delivered: &[i64]) -> Result<()>;
+    /// Wakes when a commit has added events or timers.
+    fn committed(&self) -> tokio::sync::watch::Receiver<u64>;
+
+    async fn health(&self) -> Result<()>;
+    /// Finishes what was accepted and closes. Later calls answer `Unavailable`.
+    async fn close(&self);
+}

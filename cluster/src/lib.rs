@@ -1,1 +1,7 @@
 //! cluster
+
+pub mod bus;
+pub mod config;
+pub mod outward;
+pub mod speech;
+pub mod telemetry;

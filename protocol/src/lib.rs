@@ -5,6 +5,7 @@
 pub mod access;
 pub mod address;
 pub mod catalog;
+pub mod delivered;
 pub mod error;
 pub mod event;
 pub mod field;

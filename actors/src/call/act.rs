@@ -1,0 +1,249 @@
+//! Actions of a flow on a call: how each begins, and what its end is.
+
+use std::sync::Arc;
+
+use protocol::ports::voice::{Command, Sound, Tone};
+use protocol::ports::Send as Fetch;
+use protocol::{Context, Error, Result};
+use serde_json::json;
+use tokio::time::Duration;
+use uuid::Uuid;
+
+use super::api::{Act, CutShort};
+use super::bridge;
+use super::calls::{Calls, now, patch};
+use super::session::{Msg, Reply, Session};
+use super::status::{Reason, Status, Way};
+use super::talk;
+use crate::flow::api::{HangupReason, Instruction, Play, Talk, Turn};
+use crate::kernel::Myself;
+
+/// What a call is busy with on behalf of its flow.
+pub(super) enum Doing {
+    Answer,
+    /// Fetching, then playing. A spoken text may have to answer first.
+    Sound,
+    Digits,
+    Bridge(Uuid),
+}
+
+/// One beep: 425 Hz for 400 ms.
+const BEEP: Tone = Tone { frequencies: Vec::new(), on_ms: 400, off_ms: 0, total_ms: 400 };
+const BEEP_HERTZ: u16 = 1000;
+/// The largest sound that is fetched: ten minutes of 16-bit mono at 8 kHz.
+const MOST_SOUND: usize = 10 << 20;
+const FETCH_TIME: Duration = Duration::from_secs(20);
+
+pub(super) async fn act(calls: Arc<Calls>, by: Context, id: Uuid, act: Act) -> Result<()> {
+    calls.up(&by, id).await?;
+    calls.live.ask(id, &by, |reply| Msg::Act(Box::new(act), reply)).await
+}
+
+pub(super) async fn cut_short(calls: Arc<Calls>, by: Context, id: Uuid, short: CutShort) -> Result<()> {
+    calls.up(&by, id).await?;
+    calls.live.ask(id, &by, |reply| Msg::CutShort(short.turn, reply)).await
+}
+
+/// One execution of an action, as the engine names it: in a loop the same action runs many times.
+pub(super) fn run_id(turn: Turn) -> Uuid {
+    Uuid::new_v5(&turn.action_id, &turn.number.to_be_bytes())
+}
+
+impl Session {
+    pub(super) async fn act(&mut self, act: Act, reply: Reply<()>, me: &Myself<Msg>) -> Result<()> {
+        let under_way = self.doing.as_ref().is_some_and(|(turn, _)| *turn == act.turn);
+        if under_way || self.status == Status::Hangup {
+            let _ = reply.send(Ok(()));
+            return Ok(());
+        }
+        self.abandon().await?;
+        let mut action = json!(act.instruction);
+        action["id"] = json!(act.turn.action_id);
+        action["tm_execute"] = now(&self.calls.deps);
+        self.write(patch([("action", action)]), "updated").await?;
+        let _ = reply.send(Ok(()));
+        match self.begin(run_id(act.turn), act.instruction, me).await {
+            Ok(Some(doing)) => self.doing = Some((act.turn, doing)),
+            Ok(None) => self.finish(act.turn, String::new()).await?,
+            Err(error) => self.finish(act.turn, error.to_string()).await?,
+        }
+        Ok(())
+    }
+
+    /// Starts an action. `None`: it is done already.
+    async fn begin(&mut self, id: Uuid, instruction: Instruction, me: &Myself<Msg>) -> Result<Option<Doing>> {
+        match instruction {
+            Instruction::Answer if self.status == Status::Progressing => Ok(None),
+            Instruction::Answer => self.voice(Command::Answer).await.map(|()| Some(Doing::Answer)),
+            Instruction::Beep => {
+                let beep = Sound::Tone(Tone { frequencies: vec![BEEP_HERTZ], ..BEEP });
+                self.play(id, vec![beep]).await.map(|()| Some(Doing::Sound))
+            }
+            Instruction::Play(play) => {
+                self.fetch(id, play, me);
+                Ok(Some(Doing::Sound))
+            }
+            Instruction::Talk(talk) => self.speak(id, talk, me).await,
+            Instruction::DigitsSend(send) => {
+                let command = Command::Digits {
+                    id,
+                    digits: send.digits.0,
+                    duration_ms: send.duration.0,
+                    gap_ms: send.interval.0,
+                };
+                self.voice(command).await.map(|()| Some(Doing::Digits))
+            }
+            Instruction::ConfbridgeJoin(join) => {
+                self.join(join.confbridge_id)?;
+                Ok(Some(Doing::Bridge(join.confbridge_id)))
+            }
+            Instruction::Hangup(hangup) => {
+                let why = self.why(&hangup.reason, hangup.reference_id).await;
+                self.end(why).await.map(|()| None)
+            }
+            other => Err(Error::invalid(format!("a call does not carry out {}", json!(other)["type"]))),
+        }
+    }
+
+    /// Ends what is under way without a report: something else begins.
+    async fn abandon(&mut self) -> Result<()> {
+        self.beside.clear();
+        match self.doing.take() {
+            Some((_, Doing::Sound | Doing::Digits)) => drop(self.voice(Command::Stop).await),
+            Some((_, Doing::Bridge(bridge))) => {
+                let _ = self.calls.bridges.insist(bridge, bridge::Msg::Left(self.id));
+                let _ = self.voice(Command::Leave).await;
+            }
+            Some((_, Doing::Answer)) | None => {}
+        }
+        Ok(())
+    }
+
+    pub(super) async fn cut_short(&mut self, turn: Turn, reply: Reply<()>) -> Result<()> {
+        let _ = reply.send(Ok(()));
+        if self.doing.as_ref().is_some_and(|(doing, _)| *doing == turn) {
+            self.abandon().await?;
+            self.finish(turn, String::new()).await?;
+        }
+        Ok(())
+    }
+
+    async fn play(&self, id: Uuid, sounds: Vec<Sound>) -> Result<()> {
+        self.voice(Command::Play { id, sounds }).await
+    }
+
+    fn fetch(&mut self, id: Uuid, play: Play, me: &Myself<Msg>) {
+        let calls = self.calls.clone();
+        self.beside.push(me.later(async move {
+            let mut sounds = Vec::new();
+            for url in &play.stream_urls {
+                match fetch(&calls, &url.0).await {
+                    Ok(sound) => sounds.push(sound),
+                    Err(error) => return Msg::Fetched(id, Err(error)),
+                }
+            }
+            Msg::Fetched(id, Ok(sounds))
+        }));
+    }
+
+    /// A text is spoken to a call that is up; one that rings is answered first.
+    async fn speak(&mut self, id: Uuid, talk: Talk, me: &Myself<Msg>) -> Result<Option<Doing>> {
+        if self.status.is_unanswered() {
+            self.voice(Command::Answer).await?;
+        }
+        let (calls, by, goes_on) = (self.calls.clone(), self.by(), talk.r#async);
+        let playback = if goes_on { Uuid::now_v7() } else { id };
+        let speech = async move { Msg::Fetched(playback, talk::synthesize(&calls, &by, &talk.text, &talk.language, &talk.voice_id).await) };
+        self.beside.push(me.later(speech));
+        Ok((!goes_on).then_some(Doing::Sound))
+    }
+
+    pub(super) async fn fetched(&mut self, id: Uuid, sounds: Result<Vec<Sound>>) -> Result<()> {
+        let played = match sounds {
+            Ok(sounds) => self.play(id, sounds).await,
+            Err(error) => Err(error),
+        };
+        match (played, &self.doing) {
+            (Err(error), Some((turn, _))) if run_id(*turn) == id => self.finish(*turn, error.to_string()).await,
+            (Err(error), _) => {
+                tracing::info!(call = %self.id, %error, "nothing to play");
+                Ok(())
+            }
+            (Ok(()), _) => Ok(()),
+        }
+    }
+
+    fn join(&self, bridge: Uuid) -> Result<()> {
+        let member = bridge::Member {
+            call: self.id,
+            incoming: self.facts.direction == Way::Incoming,
+            up: self.status == Status::Progressing,
+        };
+        self.calls.bridges.tell(bridge, bridge::Msg::Join(member))
+    }
+
+    /// What its bridge asks of this call.
+    pub(super) async fn bridged(&mut self, word: bridge::Word) -> Result<()> {
+        let incoming = self.facts.direction == Way::Incoming;
+        let command = match word {
+            bridge::Word::Ring | bridge::Word::Answer if self.status.is_unanswered() && !incoming => return Ok(()),
+            bridge::Word::Ring if self.status.is_unanswered() => Command::Ring,
+            bridge::Word::Ring => Command::Play { id: Uuid::now_v7(), sounds: vec![Sound::Tone(ringback())] },
+            bridge::Word::Answer if self.status.is_unanswered() => Command::Answer,
+            bridge::Word::Answer => Command::Stop,
+            bridge::Word::Enter(bridge) => {
+                if self.status.is_unanswered() && incoming {
+                    let _ = self.voice(Command::Early).await;
+                }
+                Command::Join { bridge }
+            }
+            bridge::Word::Out(bridge) => return self.out(bridge).await,
+        };
+        if let Err(error) = self.voice(command).await {
+            tracing::debug!(call = %self.id, %error, "the leg is gone");
+        }
+        Ok(())
+    }
+
+    /// The bridge let this call go: its action is done.
+    async fn out(&mut self, bridge: Uuid) -> Result<()> {
+        let _ = self.voice(Command::Leave).await;
+        let _ = self.voice(Command::Stop).await;
+        match self.doing {
+            Some((turn, Doing::Bridge(inside))) if inside == bridge => self.finish(turn, String::new()).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn why(&self, reason: &HangupReason, reference: Uuid) -> Reason {
+        let given = serde_json::from_value(json!(reason)).unwrap_or(Reason::Normal);
+        let given = if given == Reason::None { Reason::Normal } else { given };
+        if reference.is_nil() {
+            return given;
+        }
+        let other = self.calls.rows().get(self.by().scope, reference).await.ok();
+        let other = other.and_then(|row| row.get("hangup_reason").cloned());
+        other.and_then(|why| serde_json::from_value(why).ok()).filter(|why| *why != Reason::None).unwrap_or(given)
+    }
+}
+
+/// What a caller hears while the other side rings (ITU-T E.180: one second in five).
+fn ringback() -> Tone {
+    Tone { frequencies: vec![425], on_ms: 1000, off_ms: 4000, total_ms: 0 }
+}
+
+async fn fetch(calls: &Calls, url: &str) -> Result<Sound> {
+    let request = Fetch {
+        method: http::Method::GET,
+        url: url.to_owned(),
+        headers: Vec::new(),
+        body: bytes::Bytes::new(),
+        timeout: FETCH_TIME,
+        most: MOST_SOUND,
+    };
+    let answer = calls.deps.outward.send(request).await?;
+    match answer.status {
+        200 => Ok(Sound::Wav(answer.body)),
+        other => Err(Error::invalid(format!("{url} answered {other}"))),
+    }
+}

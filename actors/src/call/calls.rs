@@ -1,0 +1,74 @@
+//! What the handlers of this domain share.
+
+use std::sync::Arc;
+
+use protocol::ports::Deps;
+use protocol::{Context, Error, Result, Row, Scope};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::bridge::Bridge;
+use super::group::Group;
+use super::session::{Msg, Session};
+use super::{CALL, CONFBRIDGE, GROUPCALL, NAME, OUTBOUND_CONFIG};
+use crate::kernel::{Live, Rows};
+
+pub(crate) struct Calls {
+    pub(super) deps: Deps,
+    pub(super) live: Live<Session>,
+    pub(super) groups: Live<Group>,
+    pub(super) bridges: Live<Bridge>,
+}
+
+impl Calls {
+    pub(super) fn new(deps: &Deps) -> Self {
+        Calls { deps: deps.clone(), live: Live::default(), groups: Live::default(), bridges: Live::default() }
+    }
+
+    pub(super) fn rows(&self) -> Rows<'_> {
+        Rows { publisher: NAME, resource: &CALL, deps: &self.deps }
+    }
+
+    pub(super) fn group_rows(&self) -> Rows<'_> {
+        Rows { publisher: NAME, resource: &GROUPCALL, deps: &self.deps }
+    }
+
+    pub(super) fn bridge_rows(&self) -> Rows<'_> {
+        Rows { publisher: NAME, resource: &CONFBRIDGE, deps: &self.deps }
+    }
+
+    pub(super) fn outbound_rows(&self) -> Rows<'_> {
+        Rows { publisher: NAME, resource: &OUTBOUND_CONFIG, deps: &self.deps }
+    }
+
+    /// Starts the actor of a call that was just stored, with its first message.
+    pub(super) async fn enliven(self: &Arc<Self>, row: Row, first: Msg) -> Result<()> {
+        let session = Session::new(self.clone(), row)?;
+        let id = session.id;
+        self.live.spawn(id, session).await?;
+        self.live.insist(id, first)
+    }
+
+    /// The live call that the scope may touch, or the state error of one that is over.
+    pub(super) async fn up(&self, by: &Context, id: Uuid) -> Result<()> {
+        if self.live.has(id) {
+            return Ok(());
+        }
+        self.rows().get(by.scope, id).await?;
+        Err(Error::state("the call has ended"))
+    }
+}
+
+/// The context of what a call does by itself.
+pub(super) fn on_behalf(customer: Uuid) -> Context {
+    Context::own(Scope::Customer(customer))
+}
+
+/// A patch of one row.
+pub(super) fn patch<const N: usize>(fields: [(&str, Value); N]) -> Row {
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+pub(super) fn now(deps: &Deps) -> Value {
+    json!(protocol::time::stamp(deps.clock.now()))
+}

@@ -1,0 +1,112 @@
+//! Live calls, groups and bridges come back from what is stored: one after a crash, all after a start.
+
+use std::sync::Arc;
+
+use protocol::ports::Filter;
+use protocol::{Context, Result, Row, Scope};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::bridge::{self, Bridge};
+use super::calls::{Calls, patch};
+use super::group::{self, Group};
+use super::session::{Msg, Session};
+use super::status::STATUSES;
+use crate::kernel::{Keeper, Rows, id_of};
+
+/// The most things of one kind that a node can have left behind.
+const MOST: u32 = 20_000;
+
+async fn left_behind(calls: &Calls, rows: Rows<'_>, over: &[&str], of: &[&str]) -> Result<Vec<Row>> {
+    let live = of.iter().filter(|status| !over.contains(status)).map(|status| json!(status)).collect();
+    let filter = Filter::by("node", calls.deps.settings.node.clone()).any("status", live);
+    rows.some(Scope::Platform, filter, MOST).await
+}
+
+pub(super) struct Sessions(pub(super) Arc<Calls>);
+
+impl Sessions {
+    async fn revive(&self, row: Row) -> Result<()> {
+        let session = Session::new(self.0.clone(), row)?;
+        let id = session.id;
+        if self.0.live.spawn(id, session).await? {
+            self.0.live.insist(id, Msg::Resume)?;
+        }
+        Ok(())
+    }
+}
+
+impl Keeper for Sessions {
+    async fn recover(&self) -> Result<()> {
+        let rows = left_behind(&self.0, self.0.rows(), &["hangup"], STATUSES).await?;
+        if !rows.is_empty() {
+            tracing::info!(calls = rows.len(), "calls resumed");
+        }
+        for row in rows {
+            self.revive(row).await?;
+        }
+        Ok(())
+    }
+
+    async fn rebuild(&self, id: Uuid) -> Result<()> {
+        self.revive(self.0.rows().get(Scope::Platform, id).await?).await
+    }
+
+    async fn abandon(&self, id: Uuid) {
+        let hangup = protocol::ports::voice::Command::Hangup { cause: protocol::ports::voice::CAUSE_FAILED };
+        let _ = self.0.deps.voice.command(id, hangup).await;
+        let end = patch([
+            ("status", json!("hangup")),
+            ("hangup_reason", json!("failed")),
+            ("hangup_by", json!("local")),
+            ("tm_hangup", super::calls::now(&self.0.deps)),
+        ]);
+        let _ = self.0.rows().change(id, end, "hangup", &Context::own(Scope::Platform)).await;
+    }
+}
+
+pub(super) struct Groups(pub(super) Arc<Calls>);
+
+impl Keeper for Groups {
+    async fn recover(&self) -> Result<()> {
+        let of = ["progressing", "hangingup"];
+        for row in left_behind(&self.0, self.0.group_rows(), &[], &of).await? {
+            self.rebuild(id_of(&row)?).await?;
+        }
+        Ok(())
+    }
+
+    async fn rebuild(&self, id: Uuid) -> Result<()> {
+        let row = self.0.group_rows().get(Scope::Platform, id).await?;
+        self.0.groups.spawn(id, Group::new(self.0.clone(), row)?).await.map(drop)
+    }
+
+    async fn abandon(&self, id: Uuid) {
+        let end = patch([("status", json!("hangup"))]);
+        let _ = self.0.group_rows().change(id, end, "hangup", &Context::own(Scope::Platform)).await;
+        let _ = self.0.groups.insist(id, group::Msg::Hangup(None));
+    }
+}
+
+pub(super) struct Bridges(pub(super) Arc<Calls>);
+
+impl Keeper for Bridges {
+    async fn recover(&self) -> Result<()> {
+        let of = ["progressing", "terminating"];
+        for row in left_behind(&self.0, self.0.bridge_rows(), &[], &of).await? {
+            self.rebuild(id_of(&row)?).await?;
+        }
+        Ok(())
+    }
+
+    async fn rebuild(&self, id: Uuid) -> Result<()> {
+        let row = self.0.bridge_rows().get(Scope::Platform, id).await?;
+        self.0.bridges.spawn(id, Bridge::new(self.0.clone(), row)?).await.map(drop)
+    }
+
+    async fn abandon(&self, id: Uuid) {
+        let end = patch([("status", json!("terminated"))]);
+        let _ = self.0.bridge_rows().change(id, end, "terminated", &Context::own(Scope::Platform)).await;
+        let _ = self.0.bridges.insist(id, bridge::Msg::Gone(id));
+    }
+}

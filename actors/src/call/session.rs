@@ -1,0 +1,361 @@
+//! One live call. The engine reports, the actor decides, the row and its event follow.
+//!
+//! Only this actor writes the row of its call, so it keeps the row and writes without reading.
+
+use std::sync::Arc;
+
+use protocol::ports::voice::{CAUSE_DURATION, CAUSE_FAILED, Command, EndedBy, LegEvent, Sound};
+use protocol::ports::{Unit, voice};
+use protocol::{Address, Context, Result, Row, read};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::time::Duration;
+use uuid::Uuid;
+
+use super::act::{Doing, run_id};
+use super::api::{Act, Finished};
+use super::calls::{Calls, now, on_behalf, patch};
+use super::outgoing::Attempts;
+use super::status::{Reason, Status, Way, ended_by, may_fail_over, reason};
+use super::{bridge, group};
+use crate::billing::api::{ACCOUNT, ExtendCall};
+use crate::flow::api::Turn;
+use crate::kernel::{Alarm, Living, Myself, Then};
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T>>;
+
+pub(super) enum Msg {
+    /// An outgoing call that was stored: place it.
+    Dial(Box<Attempts>),
+    /// An incoming one: its flow will say what happens.
+    Wait,
+    /// Rebuilt after a crash: what is true now?
+    Resume,
+    Leg(LegEvent),
+    Act(Box<Act>, Reply<()>),
+    CutShort(Turn, Reply<()>),
+    /// What an action wanted to play has been fetched.
+    Fetched(Uuid, Result<Vec<Sound>>),
+    End(Reason, Option<Reply<Row>>),
+    Delete(Reply<Row>),
+    Media(Command, Row, Reply<()>),
+    Chain(Uuid),
+    Bridge(bridge::Word),
+    /// Another minute is about to begin.
+    Minute,
+    TooLong,
+    /// The end of work whose outcome nobody waits for.
+    Done,
+}
+
+/// The next minute is set aside this long before it begins.
+const AHEAD: Duration = Duration::from_secs(10);
+const MINUTE: Duration = Duration::from_secs(60);
+
+pub(super) struct Session {
+    pub(super) id: Uuid,
+    pub(super) calls: Arc<Calls>,
+    pub(super) row: Row,
+    pub(super) status: Status,
+    pub(super) facts: Facts,
+    pub(super) doing: Option<(Turn, Doing)>,
+    attempts: Option<Box<Attempts>>,
+    asked: Reason,
+    minutes: u32,
+    delete: bool,
+    pub(super) beside: Vec<Alarm>,
+    limits: Vec<Alarm>,
+}
+
+/// The part of the row that does not change while the call lives.
+#[derive(Clone, Deserialize)]
+pub(super) struct Facts {
+    id: Uuid,
+    pub(super) customer_id: Uuid,
+    status: Status,
+    pub(super) direction: Way,
+    pub(super) destination: Address,
+    early_execution: bool,
+    pub(super) groupcall_id: Uuid,
+    pub(super) confbridge_id: Uuid,
+}
+
+impl Session {
+    pub(super) fn new(calls: Arc<Calls>, row: Row) -> Result<Self> {
+        let facts: Facts = read(&row)?;
+        Ok(Session {
+            id: facts.id,
+            calls,
+            row,
+            status: facts.status,
+            facts,
+            doing: None,
+            attempts: None,
+            asked: Reason::None,
+            minutes: 1,
+            delete: false,
+            beside: Vec::new(),
+            limits: Vec::new(),
+        })
+    }
+
+    pub(super) fn by(&self) -> Context {
+        on_behalf(self.facts.customer_id)
+    }
+
+    /// Writes the row and says so. What is not written has not happened: an error ends this actor, and the
+    /// call is rebuilt from what is stored.
+    pub(super) async fn write(&mut self, patch: Row, what: &str) -> Result<()> {
+        let mut unit = Unit::default();
+        let row = self.calls.rows().amend(&mut unit, self.row.clone(), patch, what, &self.by())?;
+        self.calls.deps.store.commit(unit).await?;
+        self.row = row;
+        Ok(())
+    }
+
+    pub(super) async fn voice(&self, command: Command) -> Result<()> {
+        self.calls.deps.voice.command(self.id, command).await
+    }
+
+    async fn leg(&mut self, event: LegEvent, me: &Myself<Msg>) -> Result<Then> {
+        let next = self.status.next(&event);
+        match event {
+            LegEvent::Ended { cause, by, .. } if next.is_some() => return self.ended(cause, by, me).await,
+            LegEvent::Ringing if next.is_some() => self.ringing().await?,
+            LegEvent::Answered if next.is_some() => self.answered(me).await?,
+            LegEvent::Digit { digit, duration_ms } => self.digit(digit, duration_ms).await?,
+            LegEvent::PlayFinished { id } | LegEvent::DigitsSent { id } => self.finish_if(id).await?,
+            LegEvent::MediaTimeout => self.end(Reason::Timeout).await?,
+            LegEvent::EarlyMedia if next.is_none() && self.status == Status::Dialing => self.ringing().await?,
+            _ => {}
+        }
+        Ok(Then::Go)
+    }
+
+    async fn ringing(&mut self) -> Result<()> {
+        self.status = Status::Ringing;
+        let at = now(&self.calls.deps);
+        self.write(patch([("status", json!("ringing")), ("tm_ringing", at)]), "ringing").await?;
+        if !self.facts.confbridge_id.is_nil() {
+            self.tell_bridge(bridge::Msg::Ringing(self.id));
+        }
+        Ok(())
+    }
+
+    async fn answered(&mut self, me: &Myself<Msg>) -> Result<()> {
+        self.status = Status::Progressing;
+        let at = now(&self.calls.deps);
+        self.write(patch([("status", json!("progressing")), ("tm_progressing", at)]), "progressing").await?;
+        self.watch_limits(me);
+        if let Some(attempts) = self.attempts.take() {
+            self.beside.push(me.later(attempts.report(self.calls.clone(), true)));
+        }
+        if !self.facts.groupcall_id.is_nil() {
+            let _ = self.calls.groups.insist(self.facts.groupcall_id, group::Msg::Answered(self.id));
+        }
+        if !self.facts.confbridge_id.is_nil() {
+            self.tell_bridge(bridge::Msg::Answered(self.id));
+        }
+        if let Some((turn, Doing::Answer)) = self.doing {
+            self.finish(turn, String::new()).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts what ends a call in time: its longest duration, and the minute that the account cannot pay.
+    pub(super) fn watch_limits(&mut self, me: &Myself<Msg>) {
+        let longest = Duration::from_secs(self.calls.deps.settings.call_seconds);
+        let minute = (MINUTE * self.minutes).saturating_sub(AHEAD);
+        self.limits = vec![me.after(longest, Msg::TooLong), me.after(minute, Msg::Minute)];
+    }
+
+    async fn minute(&mut self, me: &Myself<Msg>) -> Result<()> {
+        let extend = ExtendCall { call_id: self.id, minutes: self.minutes };
+        match self.calls.deps.ask_all(&ACCOUNT, extend, &self.by()).await {
+            Err(error) if error.status == protocol::Status::PaymentRequired => {
+                tracing::info!(call = %self.id, "the account cannot pay the next minute");
+                self.limits = vec![me.after(AHEAD, Msg::TooLong)];
+            }
+            // a billing domain that is down costs the operator a minute, not the customer a call
+            Ok(()) | Err(_) => {
+                self.minutes += 1;
+                self.limits.push(me.after(MINUTE, Msg::Minute));
+            }
+        }
+        Ok(())
+    }
+
+    async fn digit(&mut self, digit: char, duration: u32) -> Result<()> {
+        let mut fact = self.calls.rows().fact("", &Row::new(), &self.by());
+        fact.r#type = "dtmf_received".into();
+        fact.data = patch([
+            ("id", json!(Uuid::now_v7())),
+            ("customer_id", json!(self.facts.customer_id)),
+            ("call_id", json!(self.id)),
+            ("activeflow_id", self.row.get("activeflow_id").cloned().unwrap_or_default()),
+            ("digit", json!(digit.to_string())),
+            ("duration", json!(duration)),
+            ("tm_create", now(&self.calls.deps)),
+        ]);
+        fact.resource = "dtmf".into();
+        self.calls.deps.store.commit(Unit { events: vec![fact], ..Unit::default() }).await
+    }
+
+    /// Asks the engine to end the leg. The row becomes `hangup` when the engine reports it.
+    pub(super) async fn end(&mut self, why: Reason) -> Result<()> {
+        let Some(next) = self.status.ending(self.facts.direction) else { return Ok(()) };
+        self.status = next;
+        self.asked = why;
+        self.write(patch([("status", json!(next.name()))]), next.name()).await?;
+        if let Err(error) = self.voice(Command::Hangup { cause: why.cause() }).await {
+            // the engine has no such leg: it is over already
+            tracing::debug!(call = %self.id, %error, "nothing to hang up");
+            let _ = self.calls.live.insist(self.id, Msg::Leg(GONE));
+        }
+        Ok(())
+    }
+
+    async fn ended(&mut self, cause: voice::Cause, by: EndedBy, me: &Myself<Msg>) -> Result<Then> {
+        if let Some(mut attempts) = self.attempts.take() {
+            if cause != CAUSE_FAILED || by != EndedBy::Local {
+                self.beside.push(me.later(attempts.clone().report(self.calls.clone(), !is_carrier_fault(cause))));
+            }
+            let ringing = self.facts.early_execution && self.status == Status::Ringing;
+            if may_fail_over(self.facts.direction, self.status, cause) && !ringing && attempts.next() {
+                return self.dial(attempts).await;
+            }
+        }
+        let why = reason(self.facts.direction, self.status, cause, self.asked);
+        self.status = Status::Hangup;
+        let end = patch([
+            ("status", json!("hangup")),
+            ("tm_hangup", now(&self.calls.deps)),
+            ("hangup_reason", json!(why.name())),
+            ("hangup_by", json!(ended_by(by))),
+            ("hangup_cause", json!(cause)),
+        ]);
+        self.write(end, "hangup").await?;
+        self.farewell();
+        if self.delete {
+            self.write(self.calls.rows().tombstone(), "deleted").await?;
+        }
+        Ok(Then::End)
+    }
+
+    /// Tells everybody on this node who counted on this call.
+    fn farewell(&mut self) {
+        if let Some((_, Doing::Bridge(bridge))) = self.doing.take() {
+            let _ = self.calls.bridges.insist(bridge, bridge::Msg::Left(self.id));
+        }
+        if !self.facts.confbridge_id.is_nil() {
+            self.tell_bridge(bridge::Msg::Gone(self.id));
+        }
+        if !self.facts.groupcall_id.is_nil() {
+            let _ = self.calls.groups.insist(self.facts.groupcall_id, group::Msg::Gone(self.id));
+        }
+        let chained = self.row.get("chained_call_ids").and_then(Value::as_array).cloned().unwrap_or_default();
+        for id in chained.iter().filter_map(|id| id.as_str()?.parse().ok()) {
+            let _ = self.calls.live.insist(id, Msg::End(Reason::Normal, None));
+        }
+    }
+
+    fn tell_bridge(&self, message: bridge::Msg) {
+        let _ = self.calls.bridges.insist(self.facts.confbridge_id, message);
+    }
+
+    async fn dial(&mut self, attempts: Box<Attempts>) -> Result<Then> {
+        if self.row.get("provider_id").is_some_and(|at| *at != json!(attempts.provider())) {
+            self.write(patch([("provider_id", json!(attempts.provider()))]), "updated").await?;
+        }
+        let dialled = self.voice(Command::Dial(Box::new(attempts.dial()))).await;
+        self.attempts = Some(attempts);
+        if let Err(error) = dialled {
+            tracing::warn!(call = %self.id, %error, "the engine refused to dial");
+            let _ = self.calls.live.insist(self.id, Msg::Leg(REFUSED));
+        }
+        Ok(Then::Go)
+    }
+
+    async fn chain(&mut self, child: Uuid) -> Result<()> {
+        let mut chained = self.row.get("chained_call_ids").and_then(Value::as_array).cloned().unwrap_or_default();
+        chained.push(json!(child));
+        self.write(patch([("chained_call_ids", json!(chained))]), "updated").await
+    }
+
+    /// Reports the action as finished whose run this was, if it is the one under way.
+    async fn finish_if(&mut self, run: Uuid) -> Result<()> {
+        match self.doing {
+            Some((turn, _)) if run_id(turn) == run => self.finish(turn, String::new()).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    pub(super) async fn finish(&mut self, turn: Turn, error: String) -> Result<()> {
+        self.doing = None;
+        if !error.is_empty() {
+            tracing::info!(call = %self.id, action = %turn.action_id, error, "action not carried out");
+        }
+        let finished = Finished { turn, error };
+        self.write(patch([("finished", json!(finished))]), "action_finished").await
+    }
+
+    async fn delete(&mut self, reply: Reply<Row>) -> Result<()> {
+        self.delete = true;
+        self.end(Reason::Normal).await?;
+        let _ = reply.send(Ok(self.row.clone()));
+        Ok(())
+    }
+
+    /// After a crash of this actor or of the node: is the leg still there, and what is it?
+    async fn resume(&mut self, me: &Myself<Msg>) -> Result<Then> {
+        match (self.calls.deps.voice.state(self.id), self.status) {
+            (None, _) => return self.ended(CAUSE_FAILED, EndedBy::Local, me).await,
+            (Some(voice::LegState::Up), Status::Dialing | Status::Ringing) => self.answered(me).await?,
+            (Some(_), Status::Terminating | Status::Canceling) => {
+                self.voice(Command::Hangup { cause: Reason::Normal.cause() }).await?;
+            }
+            (Some(voice::LegState::Up), _) => self.watch_limits(me),
+            (Some(_), _) => {}
+        }
+        Ok(Then::Go)
+    }
+}
+
+const GONE: LegEvent = LegEvent::Ended { cause: 16, status: 0, by: EndedBy::Local };
+const REFUSED: LegEvent = LegEvent::Ended { cause: CAUSE_FAILED, status: 500, by: EndedBy::Local };
+
+/// Did the carrier fail, rather than the called party say no?
+const fn is_carrier_fault(cause: voice::Cause) -> bool {
+    matches!(cause, 27 | 34 | 38 | 41 | 42 | 102)
+}
+
+impl Living for Session {
+    type Message = Msg;
+
+    async fn handle(&mut self, message: Msg, me: &Myself<Msg>) -> Result<Then> {
+        match message {
+            Msg::Dial(attempts) => return self.dial(attempts).await,
+            Msg::Resume => return self.resume(me).await,
+            Msg::Leg(event) => return self.leg(event, me).await,
+            Msg::Act(act, reply) => self.act(*act, reply, me).await?,
+            Msg::CutShort(turn, reply) => self.cut_short(turn, reply).await?,
+            Msg::Fetched(action, sounds) => self.fetched(action, sounds).await?,
+            Msg::End(why, reply) => {
+                self.end(why).await?;
+                reply.map(|reply| reply.send(Ok(self.row.clone())));
+            }
+            Msg::Delete(reply) => self.delete(reply).await?,
+            Msg::Media(command, change, reply) => self.media(command, change, reply).await?,
+            Msg::Chain(child) => self.chain(child).await?,
+            Msg::Bridge(word) => self.bridged(word).await?,
+            Msg::Minute => self.minute(me).await?,
+            Msg::TooLong => {
+                self.end(Reason::Timeout).await?;
+                tracing::debug!(call = %self.id, cause = CAUSE_DURATION, "time is up");
+            }
+            Msg::Wait | Msg::Done => {}
+        }
+        Ok(Then::Go)
+    }
+}

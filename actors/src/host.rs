@@ -1,0 +1,111 @@
+//! The platform as the voice engine sees it: who may register or call, and where dialogs are kept.
+
+use std::sync::OnceLock;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use protocol::ports::voice::{
+    Contact, DialogJournal, Gate, Incoming, LegId, Origin, Secret, VoiceHost,
+};
+use protocol::ports::{Deps, Entry, Journal, Unit};
+use protocol::{Context, Error, Result, Scope};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::call::api::{Arrive, CALL};
+use crate::registrar::api::{Bind, EXTENSION, FindGate, FindSecret, GateAnswer};
+
+/// Given to the engine before the domains exist; answers `Unavailable` until they do.
+#[derive(Default)]
+pub struct Host(OnceLock<Deps>);
+
+/// Dialogs in the journal of the store.
+const DIALOG: &str = "dialog";
+
+impl Host {
+    /// The domains are there: requests of the engine reach them from now on.
+    pub fn open(&self, deps: &Deps) {
+        let _ = self.0.set(deps.clone());
+    }
+
+    fn deps(&self) -> Result<&Deps> {
+        self.0.get().ok_or_else(|| Error::unavailable("the node is starting"))
+    }
+}
+
+#[async_trait]
+impl VoiceHost for Host {
+    async fn gate(&self, origin: &Origin) -> Result<Gate> {
+        let find = FindGate {
+            domain: origin.domain.clone(),
+            from_domain: origin.from_domain.clone(),
+            source: origin.source.ip(),
+        };
+        let answer = self.deps()?.ask_all(&EXTENSION, find, &Context::own(Scope::Platform)).await?;
+        Ok(match answer {
+            GateAnswer::Unknown => Gate::Unknown,
+            GateAnswer::Trusted(subject) => Gate::Trusted(subject),
+            GateAnswer::Open => Gate::Open,
+            GateAnswer::Challenge { realm } => Gate::Challenge { realm },
+        })
+    }
+
+    async fn secret(&self, realm: &str, username: &str) -> Result<Option<Secret>> {
+        let find = FindSecret { realm: realm.to_owned(), username: username.to_owned() };
+        let found = self.deps()?.ask_all(&EXTENSION, find, &Context::own(Scope::Platform)).await?;
+        Ok(found.map(|found| Secret { subject: found.subject, ha1: found.ha1 }))
+    }
+
+    async fn bind(&self, extension: Uuid, customer: Uuid, contacts: Vec<Contact>, all: bool) -> Result<Vec<Contact>> {
+        let by = Context::own(Scope::Customer(customer));
+        self.deps()?.ask(&EXTENSION, extension, Bind { contacts, all }, &by).await
+    }
+
+    async fn incoming(&self, incoming: Incoming) -> Result<()> {
+        let arrive = Arrive {
+            leg: incoming.leg,
+            subject: incoming.subject,
+            from: incoming.from,
+            to: incoming.to,
+            source: incoming.source,
+            sip_call_id: incoming.sip_call_id,
+        };
+        self.deps()?.ask_all(&CALL, arrive, &Context::own(Scope::Platform)).await
+    }
+}
+
+/// The engine's journal over the store of this node. It is there before the domains are.
+pub struct Dialogs {
+    pub store: std::sync::Arc<dyn protocol::ports::Store>,
+    pub node: String,
+}
+
+#[async_trait]
+impl DialogJournal for Dialogs {
+    async fn put(&self, leg: LegId, state: Bytes) -> Result<()> {
+        let entry = Entry {
+            kind: DIALOG,
+            id: leg,
+            parent: Uuid::nil(),
+            node: self.node.clone(),
+            data: json!(BASE64.encode(state)),
+        };
+        self.store.commit(Unit { journal: vec![Journal::Put(entry)], ..Unit::default() }).await
+    }
+
+    async fn erase(&self, leg: LegId) -> Result<()> {
+        let erase = Journal::Erase { kind: DIALOG, id: leg };
+        self.store.commit(Unit { journal: vec![erase], ..Unit::default() }).await
+    }
+
+    async fn all(&self) -> Result<Vec<(LegId, Bytes)>> {
+        let entries = self.store.journal(DIALOG, Some(&self.node)).await?;
+        let dialog = |entry: Entry| {
+            let state = BASE64.decode(entry.data.as_str()?).ok()?;
+            Some((entry.id, Bytes::from(state)))
+        };
+        Ok(entries.into_iter().filter_map(dialog).collect())
+    }
+}

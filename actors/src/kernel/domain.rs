@@ -1,0 +1,281 @@
+//! What a domain is: its resources, its verbs, the events it follows, the children beside its pool.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use protocol::ports::Deps;
+use protocol::{
+    Command, Context, Entry, Error, Event, Method, Mount, Op, Request, Resource, Result, Row, Verb, event,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Child, Rows};
+
+type Reply = BoxFuture<'static, Result<Value>>;
+type Handler = Box<dyn Fn(Context, Uuid, Value) -> Reply + Send + Sync>;
+type Take = Box<dyn Fn(Arc<Event>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// What a handler is registered for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Slot {
+    Create,
+    Update,
+    Delete,
+    Verb(Method, &'static str),
+    Ask(Method, &'static str),
+}
+
+struct Follower {
+    /// Names it in dead events; unique in the domain.
+    name: &'static str,
+    pattern: &'static str,
+    take: Take,
+}
+
+pub struct Domain {
+    /// VoIPBIN's service name (`call-manager`). Queue names derive from it.
+    pub name: &'static str,
+    pub entries: Vec<Entry>,
+    pub mounts: Vec<(Mount, &'static Resource)>,
+    pub children: Vec<Child>,
+    /// Domains whose answers this one waits for. Their graph has no cycle: upwards only by event.
+    pub asks: &'static [&'static str],
+    deps: Deps,
+    handlers: HashMap<(&'static str, Slot), Handler>,
+    direct: HashMap<(&'static str, Slot), Handler>,
+    followers: Vec<Follower>,
+}
+
+impl Domain {
+    pub fn new(name: &'static str, deps: &Deps) -> Self {
+        Domain {
+            name,
+            entries: Vec::new(),
+            mounts: Vec::new(),
+            children: Vec::new(),
+            asks: &[],
+            deps: deps.clone(),
+            handlers: HashMap::new(),
+            direct: HashMap::new(),
+            followers: Vec::new(),
+        }
+    }
+
+    pub fn asks(mut self, domains: &'static [&'static str]) -> Self {
+        self.asks = domains;
+        self
+    }
+
+    /// Serves a resource: the five plain operations, until one of them is replaced.
+    pub fn resource(mut self, resource: &'static Resource) -> Self {
+        self.entries.push(Entry { domain: self.name, resource, verbs: Vec::new(), asks: Vec::new() });
+        self
+    }
+
+    /// A second place in the HTTP API for the resource last added.
+    pub fn mount(mut self, mount: Mount) -> Self {
+        let resource = self.last().resource;
+        self.mounts.push((mount, resource));
+        self
+    }
+
+    /// Serves verb `C` of an item of the resource last added.
+    pub fn on<S, C: Command, F>(mut self, state: &Arc<S>, handle: fn(Arc<S>, Context, Uuid, C) -> F) -> Self
+    where
+        S: Send + Sync + 'static,
+        F: Future<Output = Result<C::Reply>> + Send + 'static,
+    {
+        let (key, handler) = self.verb::<S, C, F>(state, handle);
+        self.handlers.insert(key, handler);
+        self
+    }
+
+    /// As [`Domain::on`], for a handler that only passes the command to a live thing and awaits its reply:
+    /// it waits in that thing's mailbox and takes no worker.
+    pub fn direct<S, C: Command, F>(
+        mut self,
+        state: &Arc<S>,
+        handle: fn(Arc<S>, Context, Uuid, C) -> F,
+    ) -> Self
+    where
+        S: Send + Sync + 'static,
+        F: Future<Output = Result<C::Reply>> + Send + 'static,
+    {
+        let (key, handler) = self.verb::<S, C, F>(state, handle);
+        self.direct.insert(key, handler);
+        self
+    }
+
+    /// Serves verb `C` of the collection of the resource last added.
+    pub fn ask<S, C: Command, F>(mut self, state: &Arc<S>, handle: fn(Arc<S>, Context, C) -> F) -> Self
+    where
+        S: Send + Sync + 'static,
+        F: Future<Output = Result<C::Reply>> + Send + 'static,
+    {
+        let (state, verb) = (state.clone(), const { &C::VERB });
+        let handler: Handler = Box::new(move |context, _, body| {
+            let state = state.clone();
+            Box::pin(async move { encode(handle(state, context, decode(body)?).await?) })
+        });
+        let key = (self.last().resource.name, Slot::Ask(verb.method, verb.name));
+        self.handlers.insert(key, handler);
+        self.last_mut().asks.push(verb);
+        self
+    }
+
+    /// Replaces plain creation of the resource last added. The row is checked, not yet filled.
+    pub fn create<S, F>(mut self, state: &Arc<S>, handle: fn(Arc<S>, Context, Row) -> F) -> Self
+    where
+        S: Send + Sync + 'static,
+        F: Future<Output = Result<Value>> + Send + 'static,
+    {
+        let (state, resource) = (state.clone(), self.last().resource);
+        let handler: Handler = Box::new(move |context, _, body| {
+            let state = state.clone();
+            Box::pin(async move { handle(state, context, resource.pick_new(&body)?).await })
+        });
+        self.handlers.insert((resource.name, Slot::Create), handler);
+        self
+    }
+
+    /// Replaces the plain update of the resource last added. The patch is checked.
+    pub fn update<S, F>(mut self, state: &Arc<S>, handle: fn(Arc<S>, Context, Uuid, Row) -> F) -> Self
+    where
+        S: Send + Sync + 'static,
+        F: Future<Output = Result<Row>> + Send + 'static,
+    {
+        let (state, resource) = (state.clone(), self.last().resource);
+        let handler: Handler = Box::new(move |context, id, body| {
+            let state = state.clone();
+            let patch = resource.pick(&body, |field| field.update);
+            Box::pin(async move { handle(state, context, id, patch?).await.map(Value::Object) })
+        });
+        self.handlers.insert((resource.name, Slot::Update), handler);
+        self
+    }
+
+    /// Replaces the plain deletion of the resource last added.
+    pub fn delete<S, F>(mut self, state: &Arc<S>, handle: fn(Arc<S>, Context, Uuid) -> F) -> Self
+    where
+        S: Send + Sync + 'static,
+        F: Future<Output = Result<Row>> + Send + 'static,
+    {
+        let (state, resource) = (state.clone(), self.last().resource);
+        let handler: Handler = Box::new(move |context, id, _| {
+            let state = state.clone();
+            Box::pin(async move { handle(state, context, id).await.map(Value::Object) })
+        });
+        self.handlers.insert((resource.name, Slot::Delete), handler);
+        self
+    }
+
+    /// Runs `handle` on every event that `pattern` covers (exact, `call_*`, `*`), whoever published it,
+    /// once per domain, in order per row. It may run twice for one event: it must not matter.
+    pub fn follow<S, F>(
+        mut self,
+        state: &Arc<S>,
+        pattern: &'static str,
+        name: &'static str,
+        handle: fn(Arc<S>, Arc<Event>) -> F,
+    ) -> Self
+    where
+        S: Send + Sync + 'static,
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let state = state.clone();
+        let take: Take = Box::new(move |event| Box::pin(handle(state.clone(), event)));
+        self.followers.push(Follower { name, pattern, take });
+        self
+    }
+
+    /// Adds a supervised child beside the request pool, before it in the order of starting.
+    pub fn child(mut self, child: Child) -> Self {
+        self.children.push(child);
+        self
+    }
+
+    fn verb<S, C: Command, F>(
+        &mut self,
+        state: &Arc<S>,
+        handle: fn(Arc<S>, Context, Uuid, C) -> F,
+    ) -> ((&'static str, Slot), Handler)
+    where
+        S: Send + Sync + 'static,
+        F: Future<Output = Result<C::Reply>> + Send + 'static,
+    {
+        let (state, verb) = (state.clone(), const { &C::VERB });
+        let handler: Handler = Box::new(move |context, id, body| {
+            let state = state.clone();
+            Box::pin(async move { encode(handle(state, context, id, decode(body)?).await?) })
+        });
+        self.last_mut().verbs.push(verb);
+        ((self.last().resource.name, Slot::Verb(verb.method, verb.name)), handler)
+    }
+
+    fn last(&self) -> &Entry {
+        self.entries.last().expect("resource() comes before what belongs to it")
+    }
+
+    fn last_mut(&mut self) -> &mut Entry {
+        self.entries.last_mut().expect("resource() comes before what belongs to it")
+    }
+
+    /// The answer of a verb that needs no worker, if the request is one.
+    pub(super) fn at_once(&self, request: &Request) -> Option<Reply> {
+        let Op::Verb(id, verb) = request.op else { return None };
+        let handler = self.direct.get(&(request.resource.name, slot(verb)))?;
+        Some(handler(request.context.clone(), id, request.body.clone()))
+    }
+
+    pub(super) async fn serve(&self, request: Request) -> Result<Value> {
+        let (id, slot) = match request.op {
+            Op::Create => (Uuid::nil(), Slot::Create),
+            Op::Update(id) => (id, Slot::Update),
+            Op::Delete(id) => (id, Slot::Delete),
+            Op::Verb(id, verb) => (id, slot(verb)),
+            Op::Ask(verb) => (Uuid::nil(), Slot::Ask(verb.method, verb.name)),
+            Op::Get(_) | Op::List(_) => return self.plain(request).await,
+        };
+        match self.handlers.get(&(request.resource.name, slot)) {
+            Some(handler) => handler(request.context, id, request.body).await,
+            None => self.plain(request).await,
+        }
+    }
+
+    async fn plain(&self, request: Request) -> Result<Value> {
+        Rows { publisher: self.name, resource: request.resource, deps: &self.deps }.serve(request).await
+    }
+
+    /// The followers of this event, by name.
+    pub(super) fn followers(&self, kind: &str) -> Vec<&'static str> {
+        let mine = self.followers.iter().filter(|follower| event::covers(follower.pattern, kind));
+        mine.map(|follower| follower.name).collect()
+    }
+
+    pub fn follows_anything(&self) -> bool {
+        !self.followers.is_empty()
+    }
+
+    pub(super) async fn take(&self, name: &str, event: Arc<Event>) -> Result<()> {
+        match self.followers.iter().find(|follower| follower.name == name) {
+            Some(follower) => (follower.take)(event).await,
+            None => Err(Error::not_found()),
+        }
+    }
+}
+
+fn slot(verb: &'static Verb) -> Slot {
+    Slot::Verb(verb.method, verb.name)
+}
+
+/// An absent body is a command without fields.
+fn decode<C: Command>(body: Value) -> Result<C> {
+    let body = if body.is_null() { Value::Object(Row::new()) } else { body };
+    serde_json::from_value(body).map_err(|error| Error::invalid(error.to_string()))
+}
+
+fn encode(reply: impl serde::Serialize) -> Result<Value> {
+    serde_json::to_value(reply).map_err(Error::internal)
+}

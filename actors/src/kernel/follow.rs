@@ -1,0 +1,83 @@
+//! Facts on their way to a domain: tried again a few times, then set aside where an operator sees them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use protocol::ports::{Deps, Subscribe, Unit};
+use protocol::{Access, Event, Field, Ops, Resource, Result, Row};
+use serde_json::json;
+use tokio::time::{Duration, Instant, sleep};
+
+use super::{Mailbox, Rows};
+
+/// An event that one follower could not take. It delays nobody and waits to be replayed.
+pub static DEAD_EVENT: Resource = Resource::new(
+    "dead_event",
+    "dead_events",
+    &[
+        Field::text("follower").filter(),
+        Field::text("type").filter(),
+        Field::json("event"),
+        Field::text("error"),
+        Field::int("tries"),
+    ],
+)
+.ops(Ops::READ)
+.access(Access::PLATFORM)
+.shared();
+
+/// Pauses between the tries; one try more than there are pauses.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
+/// One try: as long as a request.
+const TRY: Duration = Duration::from_secs(30);
+
+/// A domain's side of its subscription.
+pub struct Follow {
+    pub mailbox: Mailbox,
+    pub deps: Deps,
+}
+
+#[async_trait]
+impl Subscribe for Follow {
+    async fn deliver(&self, event: Arc<Event>) -> Result<()> {
+        if event.resource == DEAD_EVENT.name {
+            return Ok(());
+        }
+        for follower in self.mailbox.domain().followers(&event.r#type) {
+            self.persist(follower, &event).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Follow {
+    async fn persist(&self, follower: &'static str, event: &Arc<Event>) -> Result<()> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let outcome = self.mailbox.follow(follower, event.clone(), Instant::now() + TRY).await;
+            let Err(error) = outcome else { return Ok(()) };
+            let domain = self.mailbox.domain().name;
+            metrics::counter!("follower_failures_total", "domain" => domain).increment(1);
+            match pauses.next() {
+                Some(pause) => sleep(*pause).await,
+                None => return self.set_aside(follower, event, &error).await,
+            }
+        }
+    }
+
+    async fn set_aside(&self, follower: &str, event: &Event, error: &protocol::Error) -> Result<()> {
+        let domain = self.mailbox.domain().name;
+        tracing::error!(domain, follower, event = %event.r#type, id = %event.id, cause = ?error.cause, %error, "event set aside");
+        let mut unit = Unit::default();
+        let row = Row::from_iter([
+            ("follower".to_owned(), json!(format!("{domain}/{follower}"))),
+            ("type".to_owned(), json!(event.r#type)),
+            ("event".to_owned(), json!(event)),
+            ("error".to_owned(), json!(error.to_string())),
+            ("tries".to_owned(), json!(PAUSES.len() + 1)),
+        ]);
+        Rows { publisher: domain, resource: &DEAD_EVENT, deps: &self.deps }.record(&mut unit, row);
+        self.deps.store.commit(unit).await
+    }
+}

@@ -1,0 +1,349 @@
+//! Actors that live as long as the thing they stand for: a call, a bridge, a running flow.
+//!
+//! The id is the address; ractor's handle stays in here. Their truth is stored: one that crashes is rebuilt
+//! from it by its [`Keeper`], at once after a crash and all of them after a start of the node.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex};
+
+use protocol::{Context, Error, Result};
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::{Duration, Instant, timeout_at};
+use uuid::Uuid;
+
+use super::child::{Child, Halt, Started};
+use super::supervisor::Budget;
+use super::tree::{Branch, Kind, Leaf, State};
+
+/// Messages that wait for one live thing. A call gets a handful a second.
+const CREDITS: usize = 256;
+
+/// What a live thing does after a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    Go,
+    /// It is over; its actor ends.
+    End,
+}
+
+/// The behaviour of one live thing.
+pub(crate) trait Living: Sized + Send + 'static {
+    type Message: Send + 'static;
+    /// An error means that something may have changed that this actor does not know of: the actor ends and
+    /// the thing is rebuilt from what is stored. A refusal goes into the reply inside the message.
+    fn handle(
+        &mut self,
+        message: Self::Message,
+        me: &Myself<Self::Message>,
+    ) -> impl Future<Output = Result<Then>> + Send;
+}
+
+/// How the live things of one kind come back.
+pub(crate) trait Keeper: Send + Sync + 'static {
+    /// Rebuilds everything that this node left behind. Runs when the domain starts.
+    fn recover(&self) -> impl Future<Output = Result<()>> + Send;
+    /// Rebuilds one thing whose actor crashed.
+    fn rebuild(&self, id: Uuid) -> impl Future<Output = Result<()>> + Send;
+    /// It crashed too often: ends it with a reason, so that nothing waits for it.
+    fn abandon(&self, id: Uuid) -> impl Future<Output = ()> + Send;
+}
+
+pub(crate) struct Letter<M> {
+    message: M,
+    _credit: Option<OwnedSemaphorePermit>,
+}
+
+/// A live thing's handle to itself.
+pub(crate) struct Myself<M: Send + 'static>(ActorRef<Letter<M>>);
+
+/// A message to oneself that is on its way. Dropping it cancels it.
+pub(crate) struct Alarm(AbortHandle);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<M: Send + 'static> Myself<M> {
+    /// Runs slow work beside the mailbox and hears of its end as a message. Dropping the alarm drops the work.
+    #[expect(clippy::disallowed_methods, reason = "the alarm owns the task")]
+    pub(crate) fn later(&self, work: impl Future<Output = M> + Send + 'static) -> Alarm {
+        let me = self.0.clone();
+        let task = tokio::spawn(async move {
+            let message = work.await;
+            let _ = me.cast(Letter { message, _credit: None });
+        });
+        Alarm(task.abort_handle())
+    }
+
+    pub(crate) fn after(&self, wait: Duration, message: M) -> Alarm {
+        let mut message = Some(message);
+        let letter =
+            move || Letter { message: message.take().expect("an alarm goes off once"), _credit: None };
+        Alarm(send_once(&self.0, wait, letter))
+    }
+}
+
+fn send_once<M: Send + 'static>(
+    to: &ActorRef<Letter<M>>,
+    wait: Duration,
+    mut letter: impl FnMut() -> Letter<M> + Send + 'static,
+) -> AbortHandle {
+    to.send_after(wait, move || letter()).abort_handle()
+}
+
+/// The live things of one kind on this node.
+pub(crate) struct Live<T: Living>(Arc<Mutex<Registry<T::Message>>>);
+
+struct Registry<M: Send + 'static> {
+    nursery: Option<ActorCell>,
+    known: HashMap<Uuid, Known<M>>,
+    ids: HashMap<ActorId, Uuid>,
+}
+
+struct Known<M: Send + 'static> {
+    actor: ActorRef<Letter<M>>,
+    credits: Arc<Semaphore>,
+    since: Instant,
+}
+
+impl<T: Living> Default for Live<T> {
+    fn default() -> Self {
+        Live(Arc::new(Mutex::new(Registry { nursery: None, known: HashMap::new(), ids: HashMap::new() })))
+    }
+}
+
+impl<T: Living> Clone for Live<T> {
+    fn clone(&self) -> Self {
+        Live(self.0.clone())
+    }
+}
+
+impl<T: Living> Live<T> {
+    /// Starts the actor of `id`. One that already lives is left alone and `false` is returned.
+    pub(crate) async fn spawn(&self, id: Uuid, thing: T) -> Result<bool> {
+        let nursery = {
+            let registry = self.lock();
+            if registry.known.contains_key(&id) {
+                return Ok(false);
+            }
+            registry.nursery.clone().ok_or_else(|| Error::unavailable("the domain is starting"))?
+        };
+        let args = (id, self.clone(), thing);
+        let spawned = Actor::spawn_linked(None, Alive(PhantomData::<fn() -> T>), args, nursery).await;
+        spawned.map_err(Error::internal).map(|_| true)
+    }
+
+    pub(crate) fn has(&self, id: Uuid) -> bool {
+        self.lock().known.contains_key(&id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().known.len()
+    }
+
+    /// Gives a live thing a message. `Unavailable` when too many wait already, `NotFound` when it is gone.
+    pub(crate) fn tell(&self, id: Uuid, message: T::Message) -> Result<()> {
+        let (actor, credits) = self.address(id)?;
+        let credit =
+            credits.try_acquire_owned().map_err(|_| Error::unavailable("too many messages wait for it"))?;
+        let letter = Letter { message, _credit: Some(credit) };
+        actor.cast(letter).map_err(|_| Error::not_found())
+    }
+
+    /// As [`Live::tell`] without the limit: for what must never be lost, such as the end of a leg.
+    pub(crate) fn insist(&self, id: Uuid, message: T::Message) -> Result<()> {
+        let (actor, _) = self.address(id)?;
+        actor.cast(Letter { message, _credit: None }).map_err(|_| Error::not_found())
+    }
+
+    /// Gives it a message that carries a reply, and waits for that until the deadline.
+    pub(crate) async fn ask<R>(
+        &self,
+        id: Uuid,
+        by: &Context,
+        message: impl FnOnce(oneshot::Sender<Result<R>>) -> T::Message,
+    ) -> Result<R> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(id, message(reply))?;
+        match timeout_at(by.deadline, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Error::unavailable("it is being rebuilt; try again")),
+            Err(_) => Err(Error::timeout()),
+        }
+    }
+
+    fn address(&self, id: Uuid) -> Result<(ActorRef<Letter<T::Message>>, Arc<Semaphore>)> {
+        let registry = self.lock();
+        let known = registry.known.get(&id).ok_or_else(Error::not_found)?;
+        Ok((known.actor.clone(), known.credits.clone()))
+    }
+
+    fn enter(&self, id: Uuid, actor: ActorRef<Letter<T::Message>>) -> bool {
+        let mut registry = self.lock();
+        if registry.known.contains_key(&id) {
+            return false;
+        }
+        registry.ids.insert(actor.get_id(), id);
+        let credits = Arc::new(Semaphore::new(CREDITS));
+        registry.known.insert(id, Known { actor, credits, since: Instant::now() });
+        true
+    }
+
+    /// Forgets the actor, unless another one has taken its place.
+    fn leave(&self, actor: ActorId) -> Option<Uuid> {
+        let mut registry = self.lock();
+        let id = registry.ids.remove(&actor)?;
+        if registry.known.get(&id).is_some_and(|known| known.actor.get_id() == actor) {
+            registry.known.remove(&id);
+        }
+        Some(id)
+    }
+
+    fn leaves(&self, most: usize) -> Vec<Leaf> {
+        let registry = self.lock();
+        let leaf = |(id, known): (&Uuid, &Known<T::Message>)| Leaf {
+            name: id.to_string(),
+            kind: Kind::Actor,
+            state: State::Running,
+            age: known.since.elapsed(),
+            depth: CREDITS - known.credits.available_permits(),
+            restarts: 0,
+            last_error: String::new(),
+            children: Vec::new(),
+        };
+        registry.known.iter().take(most).map(leaf).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Registry<T::Message>> {
+        self.0.lock().expect("nothing panics while it holds the registry")
+    }
+}
+
+struct Alive<T>(PhantomData<fn() -> T>);
+
+struct Life<T: Living> {
+    thing: T,
+    live: Live<T>,
+    me: Myself<T::Message>,
+}
+
+impl<T: Living> Actor for Alive<T> {
+    type Msg = Letter<T::Message>;
+    type State = Life<T>;
+    type Arguments = (Uuid, Live<T>, T);
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        (id, live, thing): Self::Arguments,
+    ) -> Result<Life<T>, ActorProcessingErr> {
+        if !live.enter(id, myself.clone()) {
+            return Err("it already lives".into());
+        }
+        Ok(Life { thing, live, me: Myself(myself) })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        letter: Self::Msg,
+        life: &mut Life<T>,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Then::End = life.thing.handle(letter.message, &life.me).await? {
+            life.live.leave(myself.get_id());
+            myself.stop(None);
+        }
+        Ok(())
+    }
+}
+
+impl Child {
+    /// The place of all live things of one kind, with the one who rebuilds them.
+    pub(crate) fn live<T: Living, K: Keeper>(name: &'static str, live: &Live<T>, keeper: &Arc<K>) -> Self {
+        let (live, keeper) = (live.clone(), keeper.clone());
+        Child::new(name, Kind::Live, move |parent, branch: Arc<Branch>| {
+            let (live, keeper) = (live.clone(), keeper.clone());
+            async move {
+                show(&branch, &live);
+                let nursery = Nursery { live: live.clone(), keeper };
+                let (nursery, _) = Actor::spawn_linked(None, nursery, (), parent).await?;
+                live.lock().nursery = Some(nursery.get_cell());
+                // it recovers what is stored after the domain's other children have started
+                let _ = nursery.cast(());
+                Ok(Started { cell: nursery.get_cell(), halt: Halt::Stop })
+            }
+        })
+    }
+}
+
+fn show<T: Living>(branch: &Arc<Branch>, live: &Live<T>) {
+    let (count, list, seek) = (live.clone(), live.clone(), live.clone());
+    branch.depth(move || count.len());
+    let find = move |id: &str| seek.address(id.parse().ok()?).ok().map(|(actor, _)| actor.get_cell());
+    branch.crowd(move |most| list.leaves(most), find);
+}
+
+struct Nursery<T: Living, K: Keeper> {
+    live: Live<T>,
+    keeper: Arc<K>,
+}
+
+impl<T: Living, K: Keeper> Actor for Nursery<T, K> {
+    type Msg = ();
+    /// When each thing crashed lately.
+    type State = HashMap<Uuid, Vec<Instant>>;
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<Self::State, ActorProcessingErr> {
+        Ok(HashMap::new())
+    }
+
+    async fn handle(&self, _: ActorRef<()>, (): (), _: &mut Self::State) -> Result<(), ActorProcessingErr> {
+        self.keeper.recover().await.map_err(ActorProcessingErr::from)
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<()>,
+        event: SupervisionEvent,
+        crashes: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (cell, error) = match event {
+            SupervisionEvent::ActorFailed(cell, error) => (cell, Some(error.to_string())),
+            SupervisionEvent::ActorTerminated(cell, _, reason) => (cell, reason),
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
+        };
+        if let (Some(id), Some(error)) = (self.live.leave(cell.get_id()), error) {
+            self.crashed(id, &error, crashes).await;
+        }
+        Ok(())
+    }
+}
+
+impl<T: Living, K: Keeper> Nursery<T, K> {
+    async fn crashed(&self, id: Uuid, error: &str, crashes: &mut HashMap<Uuid, Vec<Instant>>) {
+        let budget = Budget::default();
+        crashes.retain(|_, times| {
+            times.retain(|time| time.elapsed() < budget.period);
+            !times.is_empty()
+        });
+        let times = crashes.entry(id).or_default();
+        times.push(Instant::now());
+        let often = times.len() > budget.limit;
+        tracing::error!(%id, error, crashes = times.len(), "live actor crashed");
+        let rebuilt = if often {
+            Err(Error::unavailable("it crashed too often"))
+        } else {
+            self.keeper.rebuild(id).await
+        };
+        if let Err(error) = rebuilt {
+            tracing::error!(%id, %error, "live thing given up");
+            self.keeper.abandon(id).await;
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Domains as data, the pool that serves them, the supervisor above both, and what keeps live things alive.
+
+mod child;
+mod domain;
+mod follow;
+mod live;
+mod outbox;
+mod pool;
+mod rows;
+mod supervisor;
+mod task;
+mod timers;
+mod tree;
+
+pub use child::{Child, Halt, Restart};
+pub use domain::Domain;
+pub use follow::{DEAD_EVENT, Follow};
+pub(crate) use live::{Alarm, Keeper, Live, Living, Myself, Then};
+pub use outbox::outbox;
+pub use pool::Mailbox;
+pub(crate) use rows::{Rows, id_of, page_of};
+pub use supervisor::{Budget, Outcome, Strategy, Supervisor, Tree as Running};
+pub use timers::timers;
+pub use tree::{Branch, Kind, Leaf, State};

@@ -1,0 +1,199 @@
+//! A domain's mailbox: bounded, ordered per key, side by side across keys.
+//!
+//! ractor never refuses a message, and a factory bounds its own queue but not the queue of one hot key. So
+//! every envelope carries a credit; no credit, no entry, and the caller hears so at once.
+
+use std::sync::{Arc, RwLock};
+
+use protocol::{Error, Event, Request, Result};
+use ractor::factory::{
+    DiscardHandler, DiscardReason, Factory, FactoryArguments, FactoryMessage, Job, JobOptions, Worker,
+    WorkerId, queues::DefaultQueue, routing::StickyQueuerRouting,
+};
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
+use super::Domain;
+use super::child::{Child, Halt, Started};
+use super::tree::Kind;
+
+/// Requests that one domain works on at the same time. They wait for the store, not for the processor.
+const WORKERS: usize = 32;
+/// Requests accepted and not yet answered. More than this many cannot be answered in time anyway.
+const CREDITS: usize = 1024;
+/// Events have credits of their own: requests never starve facts.
+const EVENT_CREDITS: usize = 256;
+
+pub(super) struct Envelope {
+    work: Work,
+    _credit: OwnedSemaphorePermit,
+}
+
+enum Work {
+    Request(Box<Request>, oneshot::Sender<Result<Value>>),
+    Event(&'static str, Arc<Event>, oneshot::Sender<Result<()>>),
+}
+
+type Pool = ActorRef<FactoryMessage<Uuid, Envelope>>;
+
+/// A handle that outlives the actors behind it: the supervisor swaps in the replacement.
+#[derive(Clone)]
+pub struct Mailbox {
+    domain: Arc<Domain>,
+    pool: Arc<RwLock<Option<Pool>>>,
+    credits: Arc<Semaphore>,
+    event_credits: Arc<Semaphore>,
+}
+
+impl Mailbox {
+    pub fn new(domain: Arc<Domain>) -> Self {
+        Mailbox {
+            domain,
+            pool: Arc::default(),
+            credits: Arc::new(Semaphore::new(CREDITS)),
+            event_credits: Arc::new(Semaphore::new(EVENT_CREDITS)),
+        }
+    }
+
+    pub fn domain(&self) -> &Arc<Domain> {
+        &self.domain
+    }
+
+    /// Requests accepted and not yet answered.
+    pub fn depth(&self) -> usize {
+        CREDITS - self.credits.available_permits()
+    }
+
+    /// Waits until a request would be accepted: a consumer of a queue takes no more than that.
+    pub async fn ready(&self) {
+        let _ = self.credits.acquire().await;
+    }
+
+    /// Has the domain answer the request. Full: `Unavailable` at once. Late: `REQUEST_TIMEOUT`.
+    pub async fn ask(&self, request: Request) -> Result<Value> {
+        let credit = self.credits.clone().try_acquire_owned().map_err(|_| refused(self.domain.name))?;
+        let deadline = request.context.deadline;
+        if let Some(verb) = self.domain.at_once(&request) {
+            // a verb of a live thing waits in that thing's mailbox, not in a worker
+            return timeout_at(deadline, verb).await.unwrap_or_else(|_| Err(Error::timeout()));
+        }
+        let (reply, answer) = oneshot::channel();
+        let (key, work) = (request.key(), Work::Request(Box::new(request), reply));
+        self.send(key, Envelope { work, _credit: credit })?;
+        answered(deadline, answer).await
+    }
+
+    /// Has follower `name` take an event, in the order of events about the same row.
+    pub(super) async fn follow(
+        &self,
+        name: &'static str,
+        event: Arc<Event>,
+        deadline: Instant,
+    ) -> Result<()> {
+        let credit =
+            self.event_credits.clone().acquire_owned().await.map_err(|_| refused(self.domain.name))?;
+        let key = event.row_id().unwrap_or_else(|_| Uuid::now_v7());
+        let (reply, answer) = oneshot::channel();
+        self.send(key, Envelope { work: Work::Event(name, event, reply), _credit: credit })?;
+        answered(deadline, answer).await
+    }
+
+    fn send(&self, key: Uuid, msg: Envelope) -> Result<()> {
+        let pool = self.pool.read().expect("nothing panics while it holds the mailbox").clone();
+        let pool = pool.ok_or_else(|| Error::unavailable("the domain is starting"))?;
+        let job = Job { key, msg, options: JobOptions::default(), accepted: None };
+        pool.cast(FactoryMessage::Dispatch(job)).map_err(|_| Error::unavailable("the domain is restarting"))
+    }
+
+    /// The pool behind this mailbox, as a child of its domain's supervisor.
+    pub fn child(&self) -> Child {
+        let mailbox = self.clone();
+        Child::new("pool", Kind::Pool, move |parent, branch: Arc<super::Branch>| {
+            let mailbox = mailbox.clone();
+            let depth = mailbox.clone();
+            branch.depth(move || depth.depth());
+            async move {
+                let pool = mailbox.start(parent).await?;
+                let cell = pool.get_cell();
+                let drain = move || drop(pool.cast(FactoryMessage::DrainRequests));
+                Ok(Started { cell, halt: Halt::Ask(Arc::new(drain)) })
+            }
+        })
+    }
+
+    async fn start(self, parent: ActorCell) -> Result<Pool, SpawnErr> {
+        let domain = self.domain.clone();
+        let build = ractor::factory::worker_builder(move |_| (Server { domain: domain.clone() }, ()));
+        let args = FactoryArguments::builder()
+            .worker_builder(Box::new(build))
+            .num_initial_workers(WORKERS)
+            .router(StickyQueuerRouting::default())
+            .queue(DefaultQueue::default())
+            .discard_handler(Arc::new(Refuse))
+            .build();
+        let factory =
+            Factory::<Uuid, Envelope, (), Server, StickyQueuerRouting<_, _>, DefaultQueue<_, _>>::default();
+        let (pool, _) = Actor::spawn_linked(None, factory, args, parent).await?;
+        *self.pool.write().expect("nothing panics while it holds the mailbox") = Some(pool.clone());
+        Ok(pool)
+    }
+}
+
+async fn answered<T>(deadline: Instant, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
+    match timeout_at(deadline, answer).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => {
+            Err(Error::unavailable("the request was lost in a crash; whether it was done is unknown"))
+        }
+        Err(_) => Err(Error::timeout()),
+    }
+}
+
+fn refused(domain: &str) -> Error {
+    metrics::counter!("requests_refused_total", "domain" => domain.to_owned()).increment(1);
+    Error::unavailable("the platform is overloaded; try again later")
+}
+
+struct Server {
+    domain: Arc<Domain>,
+}
+
+impl Worker for Server {
+    type Key = Uuid;
+    type Message = Envelope;
+    type Arguments = ();
+    type State = ();
+
+    async fn pre_start(&self, _: WorkerId, _: &Pool, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+
+    /// Never returns `Err`: in ractor that ends the worker. A failed request is a reply.
+    async fn handle(
+        &self,
+        _: WorkerId,
+        _: &Pool,
+        job: Job<Uuid, Envelope>,
+        (): &mut (),
+    ) -> Result<Uuid, ActorProcessingErr> {
+        match job.msg.work {
+            // nobody waits for it any more: it would only make the next one late too
+            Work::Request(_, reply) if reply.is_closed() => {}
+            Work::Request(request, reply) => drop(reply.send(self.domain.serve(*request).await)),
+            Work::Event(name, event, reply) => drop(reply.send(self.domain.take(name, event).await)),
+        }
+        Ok(job.key)
+    }
+}
+
+struct Refuse;
+
+impl DiscardHandler<Uuid, Envelope> for Refuse {
+    /// Dropping the envelope drops its reply: the caller hears that the request was lost.
+    fn discard(&self, reason: DiscardReason, _: &mut Job<Uuid, Envelope>) {
+        tracing::warn!(?reason, "request discarded");
+    }
+}

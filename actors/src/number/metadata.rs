@@ -1,0 +1,32 @@
+//! Switches of a number that are not part of its description.
+
+use std::sync::Arc;
+
+use protocol::{Command, Context, Result, Row, Verb};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Numbers;
+
+/// Replaces all of them; one that is left out is off.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SetMetadata {
+    #[serde(default)]
+    rtp_debug: bool,
+}
+
+impl Command for SetMetadata {
+    const VERB: Verb = Verb::put("metadata");
+    type Reply = Row;
+}
+
+pub(super) async fn set_metadata(
+    numbers: Arc<Numbers>,
+    by: Context,
+    id: Uuid,
+    command: SetMetadata,
+) -> Result<Row> {
+    let patch = Row::from_iter([("metadata".to_owned(), json!(command))]);
+    numbers.rows().change(id, patch, "updated", &by).await
+}

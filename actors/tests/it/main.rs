@@ -1,0 +1,3 @@
+//! The kernel through its public face, in paused time.
+
+mod supervisor;

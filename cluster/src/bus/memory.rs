@@ -1,0 +1,115 @@
+//! The bus of one process: request queues and facts without a broker, as the same bytes.
+//!
+//! Nodes that share a [`Broker`] are as far apart as nodes that share RabbitMQ: whatever does not survive
+//! JSON does not arrive. Unlike RabbitMQ it keeps nothing for those who are away: an event that is published
+//! while a queue has no subscriber is lost to it, so subscribe before the outbox is drained.
+
+mod events;
+mod requests;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use protocol::ports::{Bus, Serve, Subscribe};
+use protocol::{Error, Event, Result, sock};
+use tokio::sync::broadcast;
+use tokio_util::task::TaskTracker;
+
+use events::Subscription;
+use requests::Queue;
+
+/// Events that a slow watcher may be behind before it loses the oldest and is told so.
+const WATCHED: usize = 1024;
+
+/// What the nodes of one process share. A clone is the same broker.
+#[derive(Clone)]
+pub struct Broker(Arc<Shared>);
+
+struct Shared {
+    queues: Mutex<HashMap<String, Queue>>,
+    subscriptions: Mutex<HashMap<String, Arc<Subscription>>>,
+    live: broadcast::Sender<Arc<Event>>,
+    tasks: TaskTracker,
+}
+
+impl Default for Broker {
+    fn default() -> Self {
+        Broker(Arc::new(Shared {
+            queues: Mutex::default(),
+            subscriptions: Mutex::default(),
+            live: broadcast::Sender::new(WATCHED),
+            tasks: TaskTracker::new(),
+        }))
+    }
+}
+
+/// One node's connection to a [`Broker`].
+pub struct MemoryBus {
+    broker: Broker,
+}
+
+impl MemoryBus {
+    pub fn new(broker: Broker) -> Self {
+        MemoryBus { broker }
+    }
+}
+
+#[async_trait]
+impl Bus for MemoryBus {
+    /// An event that a subscriber refused is refused with that subscriber's error, also when others have
+    /// taken it: published again it reaches all of them again.
+    async fn publish(&self, event: Arc<Event>) -> Result<()> {
+        let bytes = serde_json::to_vec(event.as_ref()).map_err(Error::internal)?;
+        let event: Arc<Event> = Arc::new(serde_json::from_slice(&bytes).map_err(Error::internal)?);
+        // Places in the lanes are taken here, before the first wait: the order of calls is the order of
+        // deliveries. A send without watchers fails, which is no failure.
+        let lanes: Vec<_> = self.broker.subscriptions().values().map(|s| s.enter(&event)).collect();
+        let _ = self.broker.0.live.send(event.clone());
+        let done = join_all(lanes.into_iter().map(|lane| lane.deliver(event.clone()))).await;
+        done.into_iter().collect()
+    }
+
+    async fn ask(&self, queue: &str, request: sock::Request) -> Result<sock::Response> {
+        let sender = self.broker.queues().get(queue).map(Queue::sender);
+        requests::ask(sender.ok_or_else(|| requests::nobody(queue))?, &request).await
+    }
+
+    async fn serve(&self, queue: &str, server: Arc<dyn Serve>) -> Result<Box<dyn Send + Sync>> {
+        Ok(Box::new(requests::Consumer::start(&self.broker, queue, server)))
+    }
+
+    async fn subscribe(&self, queue: &str, subscriber: Arc<dyn Subscribe>) -> Result<Box<dyn Send + Sync>> {
+        Ok(Box::new(events::Member::join(&self.broker, queue, subscriber)))
+    }
+
+    async fn watch(&self) -> Result<broadcast::Receiver<Arc<Event>>> {
+        Ok(self.broker.0.live.subscribe())
+    }
+
+    async fn health(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Broker {
+    fn queues(&self) -> MutexGuard<'_, HashMap<String, Queue>> {
+        held(&self.0.queues)
+    }
+
+    fn subscriptions(&self) -> MutexGuard<'_, HashMap<String, Arc<Subscription>>> {
+        held(&self.0.subscriptions)
+    }
+
+    fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
+    }
+}
+
+/// Every change under these locks is a single step, so a panic elsewhere leaves nothing half done.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,130 @@
+//! Subscriptions: every event once per queue name, in order per row, side by side across rows.
+//!
+//! A lane is no task: it is a chain of deliveries in which each waits for the one before. When one fails or
+//! is given up, those behind it in the lane fail too; the publisher repeats them in order, and nobody sees a
+//! later state of a row before an earlier one.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+
+use futures_util::FutureExt;
+use protocol::ports::Subscribe;
+use protocol::{Error, Event, Result};
+use tokio::sync::{Semaphore, oneshot};
+use uuid::Uuid;
+
+use super::{Broker, held};
+
+/// Deliveries under way at once in one subscription. Enough to keep a store with group commit busy.
+const SIDE_BY_SIDE: usize = 64;
+
+/// One queue name and whoever shares it.
+pub(super) struct Subscription {
+    state: Mutex<State>,
+    places: Semaphore,
+}
+
+#[derive(Default)]
+struct State {
+    members: Vec<(Uuid, Arc<dyn Subscribe>)>,
+    turn: usize,
+    lanes: HashMap<Uuid, Last>,
+}
+
+/// The last delivery of a lane: which one it is, and how the next learns that it succeeded.
+struct Last {
+    ticket: Uuid,
+    done: oneshot::Receiver<()>,
+}
+
+impl Subscription {
+    fn new() -> Self {
+        Subscription { state: Mutex::default(), places: Semaphore::new(SIDE_BY_SIDE) }
+    }
+
+    /// Takes the next place in the lane of the event's row. Events about no row share one lane.
+    pub(super) fn enter(self: &Arc<Self>, event: &Event) -> Lane {
+        let (lane, ticket) = (event.row_id().unwrap_or_default(), Uuid::now_v7());
+        let (next, done) = oneshot::channel();
+        let before = held(&self.state).lanes.insert(lane, Last { ticket, done });
+        Lane { of: self.clone(), lane, ticket, before: before.map(|last| last.done), next: Some(next) }
+    }
+
+    /// Whose turn it is. None when the last member has just left.
+    fn member(&self) -> Option<Arc<dyn Subscribe>> {
+        let mut state = held(&self.state);
+        state.turn = state.turn.wrapping_add(1);
+        let turn = state.turn.checked_rem(state.members.len())?;
+        state.members.get(turn).map(|(_, member)| member.clone())
+    }
+}
+
+/// A place in a lane. Dropped without success it fails those behind it.
+pub(super) struct Lane {
+    of: Arc<Subscription>,
+    lane: Uuid,
+    ticket: Uuid,
+    before: Option<oneshot::Receiver<()>>,
+    next: Option<oneshot::Sender<()>>,
+}
+
+impl Lane {
+    pub(super) async fn deliver(mut self, event: Arc<Event>) -> Result<()> {
+        if let Some(before) = self.before.take() {
+            before
+                .await
+                .map_err(|_| Error::unavailable("an earlier event of this row is not delivered yet"))?;
+        }
+        let _place = self.of.places.acquire().await.map_err(Error::internal)?;
+        if let Some(member) = self.of.member() {
+            let delivery = AssertUnwindSafe(member.deliver(event)).catch_unwind();
+            delivery.await.unwrap_or_else(|_| Err(Error::internal("the subscriber panicked")))?;
+        }
+        if let Some(next) = self.next.take() {
+            let _ = next.send(());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        let mut state = held(&self.of.state);
+        if state.lanes.get(&self.lane).is_some_and(|last| last.ticket == self.ticket) {
+            state.lanes.remove(&self.lane);
+        }
+    }
+}
+
+/// Takes part in a subscription until dropped.
+pub(super) struct Member {
+    broker: Broker,
+    queue: String,
+    id: Uuid,
+}
+
+impl Member {
+    pub(super) fn join(broker: &Broker, queue: &str, subscriber: Arc<dyn Subscribe>) -> Self {
+        let id = Uuid::now_v7();
+        let mut all = broker.subscriptions();
+        let joined = all.entry(queue.to_owned()).or_insert_with(|| Arc::new(Subscription::new()));
+        held(&joined.state).members.push((id, subscriber));
+        Member { broker: broker.clone(), queue: queue.to_owned(), id }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut all = self.broker.subscriptions();
+        let Some(left) = all.get(&self.queue) else { return };
+        let empty = {
+            let mut state = held(&left.state);
+            state.members.retain(|(id, _)| *id != self.id);
+            state.members.is_empty()
+        };
+        if empty {
+            all.remove(&self.queue);
+        }
+    }
+}

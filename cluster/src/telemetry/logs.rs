@@ -1,0 +1,242 @@
+//! Log lines: JSON for machines, text for people, always on stderr.
+//!
+//! A JSON line is flat: the fields of the spans around an event are its own fields, the inner span's first.
+//! So `request_id`, which the gateway's span carries, is on every line of its request.
+
+use std::fmt;
+use std::io::{IsTerminal, stderr};
+
+use protocol::time;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{FormatEvent, JsonFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// The name of a line's service when no span around it names one.
+const SERVICE: &str = "branchline";
+
+/// Libraries whose lines are of no use to an operator. rsipstack prints whole messages, and with them
+/// digests and the numbers of callers, so it takes a directive of its own (`rsipstack=debug`) to see them.
+const QUIET: &str = "rsipstack=warn,hyper=info,h2=info,rustls=info,sqlx=warn,ractor=warn,tower=info";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+impl Format {
+    /// Text for a terminal, else JSON.
+    pub fn fitting() -> Self {
+        if stderr().is_terminal() { Format::Text } else { Format::Json }
+    }
+}
+
+/// The directives, after [`QUIET`] so that they win. The error names what cannot be read.
+pub fn filter(directives: &str) -> Result<EnvFilter, String> {
+    EnvFilter::builder().parse(format!("{QUIET},{directives}")).map_err(|error| error.to_string())
+}
+
+/// Logs of this process from now on. With several nodes in one process the first one's choice holds.
+pub fn start(directives: &str, format: Format, instance: &str) -> Result<(), String> {
+    let lines = tracing_subscriber::fmt().with_env_filter(filter(directives)?).with_writer(stderr);
+    // A second start fails, and that is how it should be.
+    let _ = match format {
+        Format::Text => {
+            tracing::subscriber::set_global_default(lines.with_ansi(stderr().is_terminal()).finish())
+        }
+        Format::Json => {
+            let format = Lines { instance: instance.to_owned() };
+            let lines = lines.with_ansi(false).fmt_fields(JsonFields::new()).event_format(format);
+            tracing::subscriber::set_global_default(lines.finish())
+        }
+    };
+    Ok(())
+}
+
+/// Writes JSON lines.
+struct Lines {
+    instance: String,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: String,
+    level: String,
+    service: Value,
+    instance: &'a str,
+    target: &'a str,
+    message: Value,
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+impl<S> FormatEvent<S, JsonFields> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonFields>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = Fields::default();
+        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+            if let Some(text) = span.extensions().get::<FormattedFields<JsonFields>>() {
+                let of_span: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+                of_span.into_iter().for_each(|(name, value)| fields.put(&name, value));
+            }
+        }
+        event.record(&mut fields);
+        let Fields(mut fields) = fields;
+        let line = Line {
+            timestamp: time::stamp(chrono::Utc::now()),
+            level: event.metadata().level().as_str().to_ascii_lowercase(),
+            service: fields.remove("service").unwrap_or_else(|| SERVICE.into()),
+            instance: &self.instance,
+            target: event.metadata().target(),
+            message: fields.remove("message").unwrap_or_else(|| "".into()),
+            fields,
+        };
+        writeln!(writer, "{}", serde_json::to_string(&line).map_err(|_| fmt::Error)?)
+    }
+}
+
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// Code says `call = %id`; the line says `call_id`. What the line itself says is not overwritten.
+    fn put(&mut self, name: &str, value: Value) {
+        let name = match name.strip_prefix("r#").unwrap_or(name) {
+            "call" => "call_id",
+            "customer" => "customer_id",
+            "timestamp" | "level" | "instance" | "target" => return,
+            name => name,
+        };
+        self.0.insert(name.to_owned(), value);
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field.name(), format!("{value:?}").into());
+    }
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field.name(), value.into());
+    }
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field.name(), value.into());
+    }
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field.name(), value.into());
+    }
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field.name(), value.into());
+    }
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field.name(), value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use tracing::{debug, info, info_span, warn};
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("paper").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Paper {
+        type Writer = Paper;
+        fn make_writer(&'a self) -> Paper {
+            self.clone()
+        }
+    }
+
+    fn lines(directives: &str, write: impl FnOnce()) -> Vec<Value> {
+        let paper = Paper::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(filter(directives).expect("directives"))
+            .fmt_fields(JsonFields::new())
+            .event_format(Lines { instance: "n1".into() })
+            .with_writer(paper.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, write);
+        let text = String::from_utf8(paper.0.lock().expect("paper").clone()).expect("text");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
+    #[test]
+    fn a_line_is_flat_and_carries_what_its_spans_know() {
+        let written = lines("info", || {
+            let _request =
+                info_span!("request", request_id = "r1", customer = %7, service = "gateway").entered();
+            let _inner = info_span!("inner", op = "get").entered();
+            warn!(call = %42, duration_ms = 3_u64, error = ?io::ErrorKind::NotFound, "hangup \"failed\"\nbadly");
+            debug!("too fine");
+        });
+        let [line] = written.as_slice() else { panic!("{written:?}") };
+        let mut line = line.as_object().expect("an object").clone();
+        let stamp = line.remove("timestamp").expect("a timestamp");
+        assert!(time::parse(stamp.as_str().expect("text")).is_some(), "{stamp}");
+        let target = line.remove("target").expect("a target");
+        assert!(target.as_str().is_some_and(|target| target.ends_with("logs::tests")), "{target}");
+        assert_eq!(
+            Value::Object(line),
+            serde_json::json!({
+                "level": "warn", "service": "gateway", "instance": "n1", "message": "hangup \"failed\"\nbadly",
+                "request_id": "r1", "customer_id": "7", "call_id": "42", "duration_ms": 3, "op": "get",
+                "error": "NotFound",
+            })
+        );
+    }
+
+    #[test]
+    fn whole_sip_messages_are_not_logged_unless_asked_for() {
+        let write = || {
+            info!(target: "rsipstack::transport", "REGISTER sip:...");
+            warn!(target: "rsipstack::transport", "socket lost");
+            debug!(target: "branchline", "fine");
+        };
+        let said = |directives| {
+            lines(directives, write).iter().map(|line| line["message"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(said("debug"), ["socket lost", "fine"]);
+        assert_eq!(said("debug,rsipstack=info"), ["REGISTER sip:...", "socket lost", "fine"]);
+        assert_eq!(said("warn"), ["socket lost"]);
+    }
+
+    #[test]
+    fn directives_that_cannot_be_read_are_an_error() {
+        assert!(filter("info,cluster=debug").is_ok());
+        assert!(filter("cluster=loud").is_err());
+    }
+
+    #[test]
+    fn a_second_start_in_one_process_is_harmless() {
+        for _ in 0..2 {
+            start("error", Format::Json, "n1").expect("started");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The platform, as the engine calls it: on the platform's own runtime and within a time limit, so that a slow
+//! database delays one call and never the clock of the others.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::ports::voice::{Contact, DialogJournal, Gate, Incoming, LegId, Origin, Secret, VoiceHost};
+use protocol::{Error, Result};
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+/// A caller waits no longer than this for the platform's decision; INVITE is repeated for 32 s.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+pub(crate) struct Outside {
+    host: Arc<dyn VoiceHost>,
+    journal: Arc<dyn DialogJournal>,
+    runtime: Handle,
+}
+
+impl Outside {
+    /// To be called on the platform's runtime.
+    pub(crate) fn new(host: Arc<dyn VoiceHost>, journal: Arc<dyn DialogJournal>) -> Outside {
+        Outside { host, journal, runtime: Handle::current() }
+    }
+
+    async fn there<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+        let work = self.runtime.spawn(work);
+        match tokio::time::timeout(PATIENCE, work).await {
+            Err(_) => Err(Error::timeout()),
+            Ok(Err(error)) => Err(Error::internal(error)),
+            Ok(Ok(result)) => result,
+        }
+    }
+
+    pub(crate) async fn gate(&self, origin: Origin) -> Result<Gate> {
+        let host = self.host.clone();
+        self.there(async move { host.gate(&origin).await }).await
+    }
+
+    pub(crate) async fn secret(&self, realm: &str, username: &str) -> Result<Option<Secret>> {
+        let (host, realm, username) = (self.host.clone(), realm.to_owned(), username.to_owned());
+        self.there(async move { host.secret(&realm, &username).await }).await
+    }
+
+    pub(crate) async fn bind(
+        &self,
+        owner: (Uuid, Uuid),
+        contacts: Vec<Contact>,
+        all: bool,
+    ) -> Result<Vec<Contact>> {
+        let host = self.host.clone();
+        self.there(async move { host.bind(owner.0, owner.1, contacts, all).await }).await
+    }
+
+    pub(crate) async fn incoming(&self, incoming: Incoming) -> Result<()> {
+        let host = self.host.clone();
+        self.there(async move { host.incoming(incoming).await }).await
+    }
+
+    pub(crate) async fn put(&self, leg: LegId, state: Bytes) -> Result<()> {
+        let journal = self.journal.clone();
+        self.there(async move { journal.put(leg, state).await }).await
+    }
+
+    pub(crate) async fn erase(&self, leg: LegId) -> Result<()> {
+        let journal = self.journal.clone();
+        self.there(async move { journal.erase(leg).await }).await
+    }
+
+    pub(crate) async fn all(&self) -> Result<Vec<(LegId, Bytes)>> {
+        let journal = self.journal.clone();
+        self.there(async move { journal.all().await }).await
+    }
+}

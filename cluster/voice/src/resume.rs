@@ -1,0 +1,90 @@
+//! What a restarted engine does with the dialogs it finds (docs: the write-ahead rules): it goes on, on the same
+//! address, with the bytes that were journalled. Open server transactions are made again before anything is
+//! read, or a CANCEL would find nobody.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::Result;
+use protocol::ports::voice::{LegId, LegState};
+use rsipstack::sip::{Request, Response};
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use crate::call::leg::{Handle, Leg, MAILBOX};
+use crate::call::{Dialog, Effect, Phase, Role, Timer};
+use crate::engine::Shared;
+
+/// What the peer may still repeat of a leg that had ended.
+const LINGER: Duration = Duration::from_secs(32);
+
+pub(crate) async fn all(shared: &Arc<Shared>) -> Result<()> {
+    for (leg, state) in shared.outside.all().await? {
+        match serde_json::from_slice::<Dialog>(&state) {
+            Ok(dialog) => one(shared, leg, dialog).await,
+            Err(error) => {
+                warn!(%leg, %error, "journalled dialog not readable, erased");
+                shared.outside.erase(leg).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn one(shared: &Arc<Shared>, id: LegId, mut dialog: Dialog) {
+    let (mailbox, inputs) = mpsc::channel(MAILBOX);
+    let handle = Handle::new(mailbox, dialog.state().unwrap_or(LegState::Up));
+    shared.legs.insert(id, handle.clone());
+    let mut effects = Vec::new();
+    if !dialog.is_over() {
+        effects.extend(media(shared, id, &mut dialog).await);
+    }
+    let mut replies = HashMap::new();
+    if let Some(serving) = &dialog.serving
+        && let Ok(request) = Request::try_from(serving.bytes.as_str())
+        && let Some(reply) = shared.wire.again(request, &dialog.path, handle.mailbox.clone()).await
+    {
+        replies.insert(serving.cseq, reply);
+        let answer = serving.answer.as_deref().and_then(|bytes| Response::try_from(bytes).ok());
+        effects.extend(answer.map(|response| Effect::Respond { cseq: serving.cseq, response: Box::new(response) }));
+    }
+    if let Some(pending) = &dialog.pending
+        && let Ok(request) = Request::try_from(pending.bytes.as_str())
+    {
+        effects.push(Effect::Ask(Box::new(request)));
+    }
+    effects.extend(timer(&dialog));
+    dialog.cancelled = false;
+    info!(leg = %id, phase = ?dialog.phase, "dialog resumed");
+    let leg = Leg { id, dialog, shared: shared.clone(), handle, inputs, replies, timers: Vec::new() };
+    shared.tasks.spawn(leg.run(effects));
+}
+
+fn timer(dialog: &Dialog) -> Option<Effect> {
+    match (dialog.role, dialog.phase) {
+        (_, Phase::Leaving | Phase::Ended) => Some(Effect::After(Timer::Linger, LINGER)),
+        (Role::Caller, Phase::Calling | Phase::Proceeding | Phase::Ringing) => {
+            Some(Effect::After(Timer::Dial, Duration::from_millis(dialog.timeout_ms)))
+        }
+        _ if dialog.hold.is_some() => Some(Effect::After(Timer::Retry, Duration::ZERO)),
+        _ => None,
+    }
+}
+
+/// The same port and the same stream where possible; another port is told to the peer by re-INVITE.
+async fn media(shared: &Shared, id: LegId, dialog: &mut Dialog) -> Vec<Effect> {
+    let anchor = match shared.media.open(id, Some(dialog.anchor)).await {
+        Ok(anchor) => anchor,
+        Err(error) => {
+            warn!(leg = %id, %error, "media not resumed");
+            return Vec::new();
+        }
+    };
+    if anchor.port != dialog.anchor.port {
+        dialog.session.moved(anchor.port);
+        dialog.hold = Some(dialog.session.held);
+    }
+    dialog.anchor = anchor;
+    dialog.session.connect().into_iter().collect()
+}

@@ -1,0 +1,72 @@
+//! Two engines call each other.
+
+use protocol::ports::voice::{Command, EndedBy, LegEvent, LegState, Transport, VoiceEngine};
+
+use crate::support::{Side, dial, talk};
+
+async fn call_and_hang_up(transport: Transport, caller_ends: bool) {
+    let (mut a, mut b) = (Side::open().await, Side::open().await);
+    let (out, inward) = talk(&mut a, &mut b, transport).await;
+    assert_eq!((a.engine.state(out), b.engine.state(inward)), (Some(LegState::Up), Some(LegState::Up)));
+    let (ours, theirs) = match caller_ends {
+        true => {
+            a.hangup(out).await;
+            (a.ended(out).await, b.ended(inward).await)
+        }
+        false => {
+            b.hangup(inward).await;
+            (b.ended(inward).await, a.ended(out).await)
+        }
+    };
+    assert_eq!(ours, (16, 200, EndedBy::Local));
+    assert_eq!(theirs, (16, 200, EndedBy::Remote));
+    assert_eq!((a.engine.legs(), b.engine.legs()), (0, 0));
+    a.stop().await;
+    b.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_over_udp_is_ended_by_its_caller() {
+    call_and_hang_up(Transport::Udp, true).await;
+}
+
+#[tokio::test]
+async fn a_call_over_udp_is_ended_by_its_callee() {
+    call_and_hang_up(Transport::Udp, false).await;
+}
+
+#[tokio::test]
+async fn a_call_over_tcp_is_ended_by_its_caller() {
+    call_and_hang_up(Transport::Tcp, true).await;
+}
+
+#[tokio::test]
+async fn a_call_over_tcp_is_ended_by_its_callee() {
+    call_and_hang_up(Transport::Tcp, false).await;
+}
+
+#[tokio::test]
+async fn a_caller_that_gives_up_cancels() {
+    let (mut a, mut b) = (Side::open().await, Side::open().await);
+    let out = a.dial(dial(b.address(), Transport::Udp)).await;
+    let inward = b.call().await.leg;
+    b.tell(inward, Command::Ring).await;
+    assert_eq!(a.event(out).await, LegEvent::Ringing);
+    a.hangup(out).await;
+    assert_eq!(a.ended(out).await, (16, 487, EndedBy::Local));
+    assert_eq!(b.ended(inward).await, (16, 487, EndedBy::Remote));
+    a.stop().await;
+    b.stop().await;
+}
+
+#[tokio::test]
+async fn a_busy_callee_is_reported_as_busy() {
+    let (mut a, mut b) = (Side::open().await, Side::open().await);
+    let out = a.dial(dial(b.address(), Transport::Udp)).await;
+    let inward = b.call().await.leg;
+    b.tell(inward, Command::Hangup { cause: 17 }).await;
+    assert_eq!(b.ended(inward).await, (17, 486, EndedBy::Local));
+    assert_eq!(a.ended(out).await, (17, 486, EndedBy::Remote));
+    a.stop().await;
+    b.stop().await;
+}

@@ -1,0 +1,198 @@
+//! An engine with a platform of its own that a test can read and write.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::ports::voice::{
+    Caller, Command, Contact, Dial, EndedBy, Gate, Incoming, LegEvent, LegId, Origin, Report, Secret, Transport,
+    VoiceEngine, VoiceHost,
+};
+use protocol::{Error, Result, Status};
+use rand::Rng;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+use voice::{Engine, MemoryJournal, Settings};
+
+/// Nothing on loopback takes longer.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+/// Decides as the test has set it.
+pub(crate) struct Platform {
+    pub(crate) gate: Gate,
+    pub(crate) secrets: HashMap<String, Secret>,
+    pub(crate) refusal: Option<Status>,
+    pub(crate) contacts: Mutex<Vec<Contact>>,
+    calls: mpsc::UnboundedSender<Incoming>,
+}
+
+#[async_trait]
+impl VoiceHost for Platform {
+    async fn gate(&self, _: &Origin) -> Result<Gate> {
+        Ok(self.gate.clone())
+    }
+
+    async fn secret(&self, _: &str, username: &str) -> Result<Option<Secret>> {
+        Ok(self.secrets.get(username).cloned())
+    }
+
+    async fn bind(&self, _: Uuid, _: Uuid, contacts: Vec<Contact>, all: bool) -> Result<Vec<Contact>> {
+        let mut bound = self.contacts.lock().unwrap();
+        if all {
+            bound.clear();
+        }
+        for contact in contacts {
+            bound.retain(|old| old.uri != contact.uri);
+            if contact.expires > 0 {
+                bound.push(contact);
+            }
+        }
+        Ok(bound.clone())
+    }
+
+    async fn incoming(&self, incoming: Incoming) -> Result<()> {
+        if let Some(status) = self.refusal {
+            return Err(Error::new(status, "REFUSED", "refused by the test"));
+        }
+        self.calls.send(incoming).map_err(Error::internal)
+    }
+}
+
+/// A running engine, what it reports, and who calls it.
+pub(crate) struct Side {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) journal: MemoryJournal,
+    pub(crate) settings: Settings,
+    pub(crate) platform: Arc<Platform>,
+    reports: mpsc::Receiver<Report>,
+    calls: mpsc::UnboundedReceiver<Incoming>,
+}
+
+/// Ports below the ephemeral range, which nobody else is given.
+fn port() -> u16 {
+    rand::rng().random_range(20_000..31_000)
+}
+
+pub(crate) fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn settings() -> Settings {
+    let rtp = port() & !1;
+    let sip = loopback(port());
+    Settings { sip_udp: sip, sip_tcp: Some(sip), rtp_ports: rtp..=rtp + 998, ..Settings::default() }
+}
+
+impl Side {
+    /// An engine that anybody may call.
+    pub(crate) async fn open() -> Side {
+        Side::with(|_, _| {}).await
+    }
+
+    pub(crate) async fn with(change: impl Fn(&mut Settings, &mut Platform)) -> Side {
+        for _ in 0..20 {
+            let (sender, calls) = mpsc::unbounded_channel();
+            let mut platform = Platform {
+                gate: Gate::Open,
+                secrets: HashMap::new(),
+                refusal: None,
+                contacts: Mutex::default(),
+                calls: sender,
+            };
+            let mut settings = settings();
+            change(&mut settings, &mut platform);
+            let (platform, journal) = (Arc::new(platform), MemoryJournal::default());
+            let started = voice::start(settings.clone(), platform.clone(), Arc::new(journal.clone())).await;
+            if let Ok(engine) = started {
+                let reports = engine.reports().unwrap();
+                return Side { engine, journal, settings, platform, reports, calls };
+            }
+        }
+        panic!("no free port in twenty tries");
+    }
+
+    /// The same engine again: same addresses, same journal.
+    pub(crate) async fn restart(&mut self) {
+        self.engine.stop(Duration::ZERO).await;
+        let host = self.platform.clone();
+        self.engine = voice::start(self.settings.clone(), host, Arc::new(self.journal.clone())).await.unwrap();
+        self.reports = self.engine.reports().unwrap();
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.engine.local().udp
+    }
+
+    pub(crate) async fn report(&mut self) -> Report {
+        tokio::time::timeout(SOON, self.reports.recv()).await.expect("a report in time").unwrap()
+    }
+
+    /// The next report of a leg, which must be the next in number too.
+    pub(crate) async fn event(&mut self, leg: LegId) -> LegEvent {
+        let report = self.report().await;
+        assert_eq!(report.leg, leg);
+        report.event
+    }
+
+    pub(crate) async fn ended(&mut self, leg: LegId) -> (u16, u16, EndedBy) {
+        loop {
+            if let LegEvent::Ended { cause, status, by } = self.event(leg).await {
+                return (cause, status, by);
+            }
+        }
+    }
+
+    pub(crate) async fn call(&mut self) -> Incoming {
+        tokio::time::timeout(SOON, self.calls.recv()).await.expect("a call in time").unwrap()
+    }
+
+    pub(crate) fn has_call(&mut self) -> bool {
+        self.calls.try_recv().is_ok()
+    }
+
+    pub(crate) async fn tell(&self, leg: LegId, command: Command) {
+        self.engine.command(leg, command).await.unwrap();
+    }
+
+    pub(crate) async fn hangup(&self, leg: LegId) {
+        self.tell(leg, Command::Hangup { cause: 16 }).await;
+    }
+
+    /// Calls `to` and says which leg it is.
+    pub(crate) async fn dial(&self, dial: Dial) -> LegId {
+        let leg = Uuid::new_v4();
+        self.tell(leg, Command::Dial(Box::new(dial))).await;
+        leg
+    }
+
+    pub(crate) async fn stop(self) {
+        self.engine.stop(Duration::ZERO).await;
+    }
+}
+
+pub(crate) fn dial(to: SocketAddr, transport: Transport) -> Dial {
+    Dial {
+        uri: format!("sip:bob@{to}"),
+        destination: None,
+        transport,
+        from: Caller { user: "alice".into(), name: "Alice".into(), domain: "example.com".into(), anonymous: false },
+        credentials: None,
+        headers: Vec::new(),
+        codecs: Vec::new(),
+        timeout_ms: 30_000,
+    }
+}
+
+/// A call between two engines, answered; both legs.
+pub(crate) async fn talk(caller: &mut Side, callee: &mut Side, transport: Transport) -> (LegId, LegId) {
+    let out = caller.dial(dial(callee.address(), transport)).await;
+    let incoming = callee.call().await.leg;
+    callee.tell(incoming, Command::Ring).await;
+    assert_eq!(caller.event(out).await, LegEvent::Ringing);
+    callee.tell(incoming, Command::Answer).await;
+    assert_eq!(caller.event(out).await, LegEvent::Answered);
+    assert_eq!(callee.event(incoming).await, LegEvent::Answered);
+    (out, incoming)
+}

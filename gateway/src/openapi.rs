@@ -1,0 +1,262 @@
+//! The API's own description (OpenAPI 3.0.3), made from the same catalog that requests are routed by.
+//!
+//! Bodies of verbs are typed in their domains and described there; here they are objects.
+
+use protocol::catalog::Locate;
+use protocol::{Catalog, Entry, Field, Kind, Method, Mount, Op, Ops, Page, Reply, Resource, Verb};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::access::is_offered;
+use crate::reply::code;
+use crate::route::template;
+
+pub(crate) fn document(catalog: &Catalog) -> Value {
+    let mut paths = Map::new();
+    for (method, path, operation) in operations(catalog) {
+        let methods = paths.entry(path).or_insert_with(|| json!({}));
+        if let Value::Object(methods) = methods {
+            methods.insert(method.name().to_lowercase(), operation);
+        }
+    }
+    json!({
+        "openapi": "3.0.3",
+        "info": {"title": "Branchline", "version": env!("CARGO_PKG_VERSION")},
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}, {"accesskey": []}, {"token": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas(catalog),
+            "responses": {"Error": {"description": "Refused.", "content": content(reference("Error"))}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "A token or an access key."},
+                "accesskey": {"type": "apiKey", "in": "query", "name": "accesskey"},
+                "token": {"type": "apiKey", "in": "query", "name": "token"},
+            },
+        },
+    })
+}
+
+type Operation = (Method, String, Value);
+
+fn operations(catalog: &Catalog) -> Vec<Operation> {
+    let mut all = vec![fixed("/ping"), fixed("/health/live"), fixed("/health/ready"), login()];
+    for entry in &catalog.entries {
+        let (resource, id) = (entry.resource, Uuid::nil());
+        all.extend(plain(entry));
+        let verbs = entry.verbs.iter().map(|verb| (*verb, Op::Verb(id, verb)));
+        let verbs = verbs.chain(entry.asks.iter().map(|verb| (*verb, Op::Ask(verb))));
+        let offered = verbs.filter(|(_, op)| is_offered(op, &resource.access));
+        all.extend(offered.map(|(verb, op)| of_verb(resource, verb, template(resource, &op))));
+    }
+    for (mount, resource) in &catalog.mounts {
+        all.extend(mounted(catalog, mount, resource));
+    }
+    all
+}
+
+fn plain(entry: &Entry) -> impl Iterator<Item = Operation> {
+    let (resource, id) = (entry.resource, Uuid::nil());
+    let all = [
+        (Ops::LIST, Method::Get, Op::List(Page::of(0, None))),
+        (Ops::CREATE, Method::Post, Op::Create),
+        (Ops::GET, Method::Get, Op::Get(id)),
+        (Ops::UPDATE, Method::Put, Op::Update(id)),
+        (Ops::DELETE, Method::Delete, Op::Delete(id)),
+    ];
+    let is_served = |ops: Ops, op: &Op| resource.ops.has(ops) && is_offered(op, &resource.access);
+    let offered = all.into_iter().filter(move |(ops, _, op)| is_served(*ops, op));
+    offered.map(move |(ops, method, op)| (method, template(resource, &op), of_op(resource, ops, method, &op)))
+}
+
+fn of_op(resource: &Resource, ops: Ops, method: Method, op: &Op) -> Value {
+    let path = template(resource, op);
+    let shape = if ops == Ops::LIST { Reply::Page } else { Reply::Row };
+    let mut parameters = parameters(&path);
+    if ops == Ops::LIST {
+        parameters.extend(filters(resource));
+    }
+    let body = match ops {
+        Ops::CREATE => Some(reference(&format!("{}Create", pascal(resource.name)))),
+        Ops::UPDATE => Some(reference(&format!("{}Update", pascal(resource.name)))),
+        _ => None,
+    };
+    operation(method, &path, (parameters, body), answer(resource, shape))
+}
+
+fn of_verb(resource: &Resource, verb: &Verb, path: String) -> Operation {
+    let body = (verb.method != Method::Get).then(|| json!({"type": "object"}));
+    let inputs = (parameters(&path), body);
+    let value = operation(verb.method, &path, inputs, answer(resource, verb.reply));
+    (verb.method, path, value)
+}
+
+fn mounted(catalog: &Catalog, mount: &Mount, resource: &'static Resource) -> Vec<Operation> {
+    let path = format!("/v1.0/{}", mount.path);
+    if let Locate::Collection(verb) = mount.locate {
+        return vec![of_verb(resource, verb, path)];
+    }
+    let update = reference(&format!("{}Update", pascal(resource.name)));
+    let id = Uuid::nil();
+    let all = [
+        (Ops::GET, Op::Get(id), Method::Get, None),
+        (Ops::UPDATE, Op::Update(id), Method::Put, Some(update)),
+        (Ops::DELETE, Op::Delete(id), Method::Delete, None),
+    ];
+    let is_served = |ops: Ops, op: &Op| mount.ops.has(ops) && is_offered(op, &mount.access);
+    let offered = all.into_iter().filter(|(ops, op, ..)| is_served(*ops, op));
+    let plain = offered.map(|(_, _, method, body)| {
+        let value = operation(method, &path, (Vec::new(), body), answer(resource, Reply::Row));
+        (method, path.clone(), value)
+    });
+    let verbs = catalog.named(resource.name).map(|entry| entry.verbs.as_slice()).unwrap_or_default();
+    let verbs = verbs.iter().filter(|verb| is_offered(&Op::Verb(id, verb), &mount.access));
+    plain.chain(verbs.map(|verb| of_verb(resource, verb, format!("{path}/{}", verb.name)))).collect()
+}
+
+fn operation(method: Method, path: &str, inputs: (Vec<Value>, Option<Value>), answer: Value) -> Value {
+    let (parameters, body) = inputs;
+    let words = path.trim_start_matches("/v1.0").replace(['{', '}'], "").replace(['/', '-'], "_");
+    let code = code(method.name(), path).as_str().to_owned();
+    let mut operation = json!({
+        "operationId": format!("{}{words}", method.name().to_lowercase()),
+        "responses": {code: answer, "default": {"$ref": "#/components/responses/Error"}},
+    });
+    let Value::Object(fields) = &mut operation else { return operation };
+    if !parameters.is_empty() {
+        fields.insert("parameters".to_owned(), parameters.into());
+    }
+    if let Some(schema) = body {
+        fields.insert("requestBody".to_owned(), json!({"content": content(schema)}));
+    }
+    operation
+}
+
+/// Every route has an id or none.
+fn parameters(path: &str) -> Vec<Value> {
+    let id = json!({"name": "id", "in": "path", "required": true, "schema": of_kind(Kind::Id)});
+    if path.contains("{id}") { vec![id] } else { Vec::new() }
+}
+
+fn filters(resource: &Resource) -> Vec<Value> {
+    let parameter = |name: &str, schema: Value| json!({"name": name, "in": "query", "schema": schema});
+    let filters = resource.columns().filter(|field| field.filter && !field.internal);
+    let filters = filters.filter(|field| resource.shared || field.name != "customer_id");
+    let mut all = vec![
+        parameter("page_size", json!({"type": "integer", "maximum": Page::MOST, "default": Page::MOST})),
+        parameter("page_token", json!({"type": "string"})),
+    ];
+    all.extend(filters.map(|field| parameter(field.name, of_kind(field.kind))));
+    all
+}
+
+fn answer(resource: &Resource, shape: Reply) -> Value {
+    let row = reference(&pascal(resource.name));
+    let schema = match shape {
+        Reply::Empty => return json!({"description": "Done."}),
+        Reply::Document => json!({}),
+        Reply::Row => row,
+        Reply::Page => json!({
+            "type": "object",
+            "required": ["next_page_token", "result"],
+            "properties": {"next_page_token": {"type": "string"}, "result": {"type": "array", "items": row}},
+        }),
+    };
+    json!({"description": "Done.", "content": content(schema)})
+}
+
+fn schemas(catalog: &Catalog) -> Map<String, Value> {
+    let mut all = Map::from_iter([("Error".to_owned(), error())]);
+    for resource in catalog.resources() {
+        let name = pascal(resource.name);
+        let outward = resource.columns().filter(|field| !field.internal && (!field.secret || field.create));
+        all.insert(format!("{name}Create"), object(resource.fields.iter().filter(|f| f.create), true));
+        all.insert(format!("{name}Update"), object(resource.fields.iter().filter(|f| f.update), false));
+        all.insert(name, object(outward, false));
+    }
+    all
+}
+
+fn object<'f>(fields: impl Iterator<Item = &'f Field> + Clone, is_new: bool) -> Value {
+    let required: Vec<_> = fields.clone().filter(|f| is_new && f.required).map(|f| f.name).collect();
+    let property = |field: &Field| (field.name.to_owned(), of_kind(field.kind));
+    let properties: Map<_, _> = fields.map(property).collect();
+    match required.is_empty() {
+        true => json!({"type": "object", "properties": properties}),
+        false => json!({"type": "object", "properties": properties, "required": required}),
+    }
+}
+
+fn of_kind(kind: Kind) -> Value {
+    match kind {
+        Kind::Id => json!({"type": "string", "format": "uuid"}),
+        Kind::Text => json!({"type": "string"}),
+        Kind::Int => json!({"type": "integer", "format": "int64"}),
+        Kind::Bool => json!({"type": "boolean"}),
+        Kind::List => json!({"type": "array", "items": {}}),
+        Kind::Map => json!({"type": "object", "additionalProperties": true}),
+        Kind::Json => json!({"nullable": true}),
+        Kind::Time => json!({"type": "string", "format": "date-time", "nullable": true}),
+        Kind::Choice(of) => json!({"type": "string", "enum": of}),
+    }
+}
+
+fn error() -> Value {
+    let text = json!({"type": "string"});
+    let fields = json!({
+        "details": {"type": "array", "items": {"type": "object"}},
+        "message": text,
+        "reason": text,
+        "request_id": text,
+        "status": text,
+    });
+    let error = json!({
+        "type": "object",
+        "required": ["message", "reason", "request_id", "status"],
+        "properties": fields,
+    });
+    json!({"type": "object", "required": ["error"], "properties": {"error": error}})
+}
+
+fn fixed(path: &str) -> Operation {
+    let answer = json!({"description": "Done.", "content": content(json!({"type": "object"}))});
+    let mut value = operation(Method::Get, path, (Vec::new(), None), answer);
+    without_credentials(&mut value);
+    (Method::Get, path.to_owned(), value)
+}
+
+fn login() -> Operation {
+    let text = json!({"type": "string"});
+    let body = json!({
+        "type": "object",
+        "required": ["username", "password"],
+        "properties": {"username": text, "password": text},
+    });
+    let reply = json!({"type": "object", "properties": {"username": text, "token": text}});
+    let answer = json!({"description": "Done.", "content": content(reply)});
+    let mut value = operation(Method::Post, "/auth/login", (Vec::new(), Some(body)), answer);
+    without_credentials(&mut value);
+    (Method::Post, "/auth/login".to_owned(), value)
+}
+
+fn without_credentials(operation: &mut Value) {
+    if let Value::Object(fields) = operation {
+        fields.insert("security".to_owned(), json!([]));
+    }
+}
+
+fn content(schema: Value) -> Value {
+    json!({"application/json": {"schema": schema}})
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+fn pascal(name: &str) -> String {
+    let upper = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
+    };
+    name.split('_').map(upper).collect()
+}

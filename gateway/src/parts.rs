@@ -1,0 +1,35 @@
+//! What the gateway is given by the node it runs in.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use protocol::ports::{Bus, Cache, Clock, Dispatch};
+use protocol::{Catalog, Result};
+
+/// What the node knows about itself.
+#[async_trait]
+pub trait Probe: Send + Sync {
+    /// May the process go on? Never asks a dependency: an outage of the database must not end calls.
+    async fn live(&self) -> bool;
+    /// Each dependency by name, and what is wrong with it.
+    async fn ready(&self) -> Vec<(String, Result<(), String>)>;
+    /// Everything measured, in Prometheus' text format.
+    fn metrics(&self) -> String;
+}
+
+#[derive(Clone)]
+pub struct Parts {
+    pub peers: Arc<dyn Dispatch>,
+    /// Set once all domains are known; requests before that are answered 503.
+    pub catalog: Arc<OnceLock<Catalog>>,
+    pub cache: Arc<dyn Cache>,
+    pub bus: Arc<dyn Bus>,
+    pub clock: Arc<dyn Clock>,
+    pub probe: Arc<dyn Probe>,
+}
+
+impl Parts {
+    pub(crate) fn catalog(&self) -> Result<&Catalog> {
+        self.catalog.get().ok_or_else(crate::route::starting)
+    }
+}

@@ -1,0 +1,178 @@
+//! From a method and a path to what is asked for. Decides nothing: a known path may still be refused.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use protocol::catalog::{Locate, page};
+use protocol::{Catalog, Error, Method, Mount, Op, Ops, Page, Resource, Result};
+use uuid::Uuid;
+
+use crate::access::{Wanted, is_offered};
+use crate::query;
+
+pub(crate) enum Target {
+    /// What needs no credentials and no body.
+    Open(Open),
+    Login,
+    Socket,
+    Api(Routed),
+    /// The same path without its last slash.
+    Moved {
+        code: StatusCode,
+        to: String,
+    },
+    Missing,
+}
+
+impl Target {
+    fn is_missing(&self) -> bool {
+        matches!(self, Target::Missing)
+    }
+}
+
+pub(crate) enum Open {
+    Ping,
+    Live,
+    Ready,
+    Metrics,
+    Document,
+}
+
+/// A path that exists. What is wrong with its id or page is said only to callers with credentials.
+pub(crate) struct Routed {
+    /// `/v1.0/calls/{id}/hangup`: what logs, metrics and the document name it by.
+    pub(crate) template: String,
+    pub(crate) wanted: Result<Wanted>,
+}
+
+/// Without a catalog the node is starting: only the paths that are not of the API answer.
+pub(crate) fn find(catalog: Option<&Catalog>, method: &str, path: &str, query: &str) -> Result<Target> {
+    let target = exact(catalog, method, path, query)?;
+    match path.strip_suffix('/').filter(|_| target.is_missing()) {
+        Some(bare) if !exact(catalog, method, bare, query)?.is_missing() => Ok(moved(method, bare, query)),
+        Some(_) | None => Ok(target),
+    }
+}
+
+/// As gin redirects: a GET for good, anything else with its method and body.
+fn moved(method: &str, bare: &str, query: &str) -> Target {
+    let code = match method {
+        "GET" => StatusCode::MOVED_PERMANENTLY,
+        _ => StatusCode::TEMPORARY_REDIRECT,
+    };
+    let mark = if query.is_empty() { "" } else { "?" };
+    Target::Moved { code, to: format!("{bare}{mark}{query}") }
+}
+
+fn exact(catalog: Option<&Catalog>, method: &str, path: &str, query: &str) -> Result<Target> {
+    Ok(match (method, path) {
+        ("GET", "/ping") => Target::Open(Open::Ping),
+        ("GET", "/health" | "/health/live") => Target::Open(Open::Live),
+        ("GET", "/health/ready") => Target::Open(Open::Ready),
+        ("GET", "/metrics") => Target::Open(Open::Metrics),
+        ("GET", "/openapi.json") => Target::Open(Open::Document),
+        ("POST", "/auth/login") => Target::Login,
+        ("GET", "/v1.0/ws" | "/v1.0/service_agents/ws") => Target::Socket,
+        _ => match path.strip_prefix("/v1.0/") {
+            // an empty part is no id
+            Some(path) if !path.ends_with('/') => {
+                let catalog = catalog.ok_or_else(starting)?;
+                let routed = mounted(catalog, method, path).or_else(|| plain(catalog, method, path, query));
+                routed.map_or(Target::Missing, Target::Api)
+            }
+            Some(_) | None => Target::Missing,
+        },
+    })
+}
+
+pub(crate) fn starting() -> Error {
+    Error::unavailable("The node is starting.")
+}
+
+/// The longest mount that has this path and method.
+fn mounted(catalog: &Catalog, method: &str, path: &str) -> Option<Routed> {
+    let matching = catalog.mounts.iter().filter_map(|(mount, resource)| {
+        let rest = path.strip_prefix(mount.path)?;
+        let name = if rest.is_empty() { None } else { Some(rest.strip_prefix('/')?) };
+        let op = mount_op(catalog, (mount, resource), Method::parse(method)?, name)?;
+        Some((*mount, *resource, op, name))
+    });
+    let (mount, resource, op, name) = matching.max_by_key(|(mount, ..)| mount.path.len())?;
+    let template = match name {
+        None => format!("/v1.0/{}", mount.path),
+        Some(name) => format!("/v1.0/{}/{name}", mount.path),
+    };
+    Some(Routed { template, wanted: Ok(Wanted { resource, op, mount: Some(mount) }) })
+}
+
+fn mount_op(
+    catalog: &Catalog,
+    (mount, resource): (&Mount, &Resource),
+    method: Method,
+    name: Option<&str>,
+) -> Option<Op> {
+    // whose id it is, access finds out
+    let id = Uuid::nil();
+    match (mount.locate, method, name) {
+        (Locate::Collection(verb), _, None) if verb.method == method => Some(Op::Ask(verb)),
+        (Locate::Collection(_), ..) => None,
+        (_, Method::Get, None) if mount.ops.has(Ops::GET) => Some(Op::Get(id)),
+        (_, Method::Put, None) if mount.ops.has(Ops::UPDATE) => Some(Op::Update(id)),
+        (_, Method::Delete, None) if mount.ops.has(Ops::DELETE) => Some(Op::Delete(id)),
+        (_, _, Some(name)) => {
+            let verbs = &catalog.named(resource.name)?.verbs;
+            let verb = verbs.iter().find(|verb| verb.method == method && verb.name == name)?;
+            Some(Op::Verb(id, verb))
+        }
+        (_, _, None) => None,
+    }
+    .filter(|op| is_offered(op, &mount.access))
+}
+
+fn plain(catalog: &Catalog, method: &str, path: &str, query: &str) -> Option<Routed> {
+    let found = catalog.route(method, path, || page_of(query));
+    let (resource, op) = match &found {
+        Ok((resource, op)) => (*resource, op.clone()),
+        // a bad id or page: see whether the path exists at all
+        Err(error) if error.reason != "ROUTE_NOT_FOUND" => {
+            catalog.route(method, &with_any_id(path), || Ok(Page::of(0, None))).ok()?
+        }
+        Err(_) => return None,
+    };
+    let open = offers(resource, &op) && is_offered(&op, &resource.access);
+    let wanted = found.map(|(resource, op)| Wanted { resource, op, mount: None });
+    open.then(|| Routed { template: template(resource, &op), wanted })
+}
+
+fn page_of(query: &str) -> Result<Page> {
+    let pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> =
+        query::pairs(query).filter(|(_, value)| !value.is_empty()).collect();
+    page(pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())))
+}
+
+fn with_any_id(path: &str) -> String {
+    let any = Uuid::max().to_string();
+    let swap = |(at, part): (usize, &str)| if at == 1 { any.clone() } else { part.to_owned() };
+    path.split('/').enumerate().map(swap).collect::<Vec<_>>().join("/")
+}
+
+fn offers(resource: &Resource, op: &Op) -> bool {
+    resource.ops.has(match op {
+        Op::List(_) => Ops::LIST,
+        Op::Create => Ops::CREATE,
+        Op::Get(_) => Ops::GET,
+        Op::Update(_) => Ops::UPDATE,
+        Op::Delete(_) => Ops::DELETE,
+        Op::Verb(..) | Op::Ask(_) => Ops::NONE,
+    })
+}
+
+pub(crate) fn template(resource: &Resource, op: &Op) -> String {
+    let path = resource.path;
+    match op {
+        Op::List(_) | Op::Create => format!("/v1.0/{path}"),
+        Op::Get(_) | Op::Update(_) | Op::Delete(_) => format!("/v1.0/{path}/{{id}}"),
+        Op::Verb(_, verb) => format!("/v1.0/{path}/{{id}}/{}", verb.name),
+        Op::Ask(verb) => format!("/v1.0/{path}/{}", verb.name),
+    }
+}

@@ -1,0 +1,14 @@
+//! The gateway on a real port, in front of a small domain in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where its ground is not as it says")]
+
+mod client;
+mod credentials;
+mod domain;
+mod edge;
+mod grants;
+mod lists;
+mod parts;
+mod sockets;
+mod tls;
+mod world;

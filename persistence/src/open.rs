@@ -1,0 +1,132 @@
+//! From a URL to a store. Errors here are read by whoever starts the node: they say what to do.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use protocol::ports::Store;
+use protocol::{Error, Resource, Result};
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, MySql, Sqlite};
+use tokio::time::Duration;
+use uuid::Uuid;
+
+use crate::sql::{SqlStore, Unopened};
+
+/// Reads side by side. SQLite's run on this machine's processors, MySQL's wait for a network.
+const SQLITE_READERS: u32 = 4;
+const MYSQL_READERS: u32 = 8;
+/// Statements that stay prepared per connection: a few per resource.
+const PREPARED: usize = 512;
+/// Another process (a backup) may hold SQLite's write lock for so long.
+const LOCK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Opens and migrates a store.
+///
+/// - `sqlite:PATH`, `sqlite://PATH`: a file, made with mode 0600 if it is missing.
+/// - `sqlite::memory:`: a scratch file that goes away with the store.
+/// - `mysql://user:password@host:port/database`: MySQL or MariaDB.
+///
+/// `node` numbers this node's events: two running nodes must not share it.
+pub async fn open(url: &str, node: &str, resources: &[&'static Resource]) -> Result<Arc<dyn Store>> {
+    let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
+    match (scheme, rest.strip_prefix("//").unwrap_or(rest)) {
+        ("sqlite", ":memory:") => scratch(node, resources).await,
+        ("sqlite", path) if !path.is_empty() => {
+            Ok(Arc::new(file(Path::new(path), SqliteSynchronous::Full, node, resources).await?))
+        }
+        ("mysql" | "mariadb", _) => mysql(url, node, resources).await,
+        _ => Err(Error::invalid("the database must be sqlite:PATH or mysql://user:password@host/database")),
+    }
+}
+
+/// The files of a database that ends with its store. A killed process leaves them to the system's cleaner.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn of(path: PathBuf) -> Self {
+        Scratch(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = self.0.clone().into_os_string();
+            path.push(suffix);
+            // already gone is as good as removed
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// A file, because a database in memory is one connection's, or locks its readers out of whole tables.
+async fn scratch(node: &str, resources: &[&'static Resource]) -> Result<Arc<dyn Store>> {
+    let path = std::env::temp_dir().join(format!("branchline-{}.db", Uuid::now_v7()));
+    let scratch = Scratch::of(path.clone());
+    let store = file(&path, SqliteSynchronous::Off, node, resources).await?;
+    Ok(Arc::new(store.with_scratch(scratch)))
+}
+
+async fn file(
+    path: &Path,
+    synchronous: SqliteSynchronous,
+    node: &str,
+    resources: &[&'static Resource],
+) -> Result<SqlStore<Sqlite>> {
+    let made = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
+    made.map_err(|cause| cannot_open(path, &reason(&cause)))?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .busy_timeout(LOCK_LIMIT)
+        .statement_cache_capacity(PREPARED)
+        .disable_statement_logging();
+    SqlStore::start(options, SQLITE_READERS, node, resources).await.map_err(|unopened| match unopened {
+        Unopened::Connect(sqlx::Error::Database(cause)) => cannot_open(path, cause.message()),
+        Unopened::Connect(cause) => cannot_open(path, &cause.to_string()),
+        Unopened::Migrate(error) => error,
+    })
+}
+
+async fn mysql(url: &str, node: &str, resources: &[&'static Resource]) -> Result<Arc<dyn Store>> {
+    // the parser's own words may repeat the password
+    let options = MySqlConnectOptions::from_str(url).map_err(|_| {
+        Error::invalid("the database URL cannot be read; it must be mysql://user:password@host:port/database")
+    })?;
+    if options.get_database().is_none_or(str::is_empty) {
+        return Err(Error::invalid("the database URL names no database; add it: mysql://host/NAME"));
+    }
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    let options = options.statement_cache_capacity(PREPARED).disable_statement_logging();
+    let started = SqlStore::<MySql>::start(options, MYSQL_READERS, node, resources).await;
+    let store = started.map_err(|unopened| match unopened {
+        Unopened::Connect(sqlx::Error::Database(cause)) => {
+            Error::unavailable(format!("the database at {place} refuses: {}", cause.message()))
+        }
+        Unopened::Connect(sqlx::Error::Io(cause)) => {
+            let reason = reason(&cause);
+            Error::unavailable(format!("cannot reach the database at {place}: {reason}; does it run there?"))
+        }
+        Unopened::Connect(cause) => {
+            Error::unavailable(format!("cannot use the database at {place}: {cause}"))
+        }
+        Unopened::Migrate(error) => error,
+    })?;
+    Ok(Arc::new(store))
+}
+
+fn cannot_open(path: &Path, reason: &str) -> Error {
+    let path = path.display();
+    Error::unavailable(format!("cannot open {path}: {reason}; give another folder with --data"))
+}
+
+/// `permission denied`, not `Permission denied (os error 13)`.
+fn reason(cause: &std::io::Error) -> String {
+    let text = cause.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}

@@ -1,0 +1,79 @@
+//! The few places where SQLite and MySQL differ. Sealed: two dialects, one conformance suite.
+
+use std::future::Future;
+
+use protocol::Kind;
+use serde_json::Value;
+use sqlx::Database;
+use sqlx::error::DatabaseError;
+
+use super::statement::Statement;
+
+pub(super) mod sealed {
+    pub(crate) trait Sealed {}
+}
+
+/// What an error of the database means for the one who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The disk or a quota is full: nothing was changed.
+    Full,
+    /// A lost deadlock or a lock that was not granted in time: the same may succeed if tried again.
+    Busy,
+    Other,
+}
+
+pub(crate) trait Dialect: sealed::Sealed + Database<Arguments: Clone + Sync> {
+    /// Takes the write lock at once: a deferred upgrade fails instead of waiting.
+    const BEGIN: &'static str;
+    /// What the writer says on a new connection.
+    const SETUP: &'static [&'static str];
+    /// After the columns of a new table.
+    const OPTIONS: &'static str;
+    /// Before the name of the index that a page is read from.
+    const FORCE: Option<&'static str>;
+    /// Pairs of table and column, and of table and index, of everything there is.
+    const COLUMNS: &'static str;
+    const INDEXES: &'static str;
+
+    fn column(kind: Kind, short: bool) -> &'static str;
+    /// A default of a column, from an SQL literal.
+    fn default(literal: &str) -> String;
+    /// The name of an index: SQLite's are names of the whole database.
+    fn index(table: &str, name: &str) -> String;
+    /// Makes `column` unique among live rows where it is not `empty`: added columns, and the index.
+    fn unique(table: &str, column: &str, kind: &str, empty: &str) -> Unique;
+    /// Makes an INSERT replace these columns when the key is taken.
+    fn upsert(key: &str, columns: &[&str]) -> String;
+    fn fault(error: &dyn DatabaseError) -> Fault;
+
+    fn push(args: &mut Self::Arguments, kind: Kind, value: &Value) -> Option<()>;
+    fn pull(row: &Self::Row, at: usize, kind: Kind) -> sqlx::Result<Value>;
+
+    /// Keeps other nodes from migrating the same database. `false`: another one held on for too long.
+    fn lock(conn: &mut Self::Connection) -> impl Future<Output = sqlx::Result<bool>> + Send;
+    /// Ends what `lock` began and makes it durable. Closing the connection instead undoes the lock, too.
+    fn unlock(conn: &mut Self::Connection) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Text without values, never prepared: MySQL refuses to prepare some of it.
+    fn say(
+        conn: &mut Self::Connection,
+        sql: impl sqlx::SqlSafeStr + Send,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Answers how many rows the statement matched.
+    fn execute(
+        conn: &mut Self::Connection,
+        statement: Statement<Self>,
+    ) -> impl Future<Output = sqlx::Result<u64>> + Send;
+    fn fetch(
+        conn: &mut Self::Connection,
+        statement: Statement<Self>,
+    ) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+}
+
+/// How a dialect keeps a value unique among live rows.
+pub(crate) struct Unique {
+    /// A column that exists for the index only: its name and definition.
+    pub(crate) column: Option<(String, String)>,
+    pub(crate) index: (String, String),
+}

@@ -1,0 +1,144 @@
+//! One store over SQLite and MySQL. Every change carries its events; the outbox keeps their order.
+//!
+//! All changes of a node go through one writer, so the order of the outbox is the order of commits.
+
+mod dialect;
+mod failure;
+mod job;
+mod journal;
+mod migrate;
+mod mysql;
+mod outbox;
+mod read;
+mod schema;
+mod sqlite;
+mod statement;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod value;
+mod writer;
+
+use async_trait::async_trait;
+use protocol::ports::{Entry, Filter, Store, Timer, Unit};
+use protocol::{Event, Page, Resource, Result, Row, Scope};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use dialect::Dialect;
+use job::Job;
+use read::Reader;
+use statement::Statement;
+use writer::{Options, Writer};
+
+use crate::open::Scratch;
+
+pub(crate) struct SqlStore<D: Dialect> {
+    node: String,
+    reader: Reader<D>,
+    writer: Writer<D>,
+    /// Dropped with the store, after it.
+    _scratch: Option<Scratch>,
+}
+
+impl<D: Dialect> SqlStore<D> {
+    /// Connects, migrates, and starts the writer. `readers` is how many reads run side by side.
+    pub(crate) async fn start(
+        options: Options<D>,
+        readers: u32,
+        node: &str,
+        resources: &[&'static Resource],
+    ) -> Result<Self, Unopened> {
+        let mut conn = writer::connect::<D>(&options).await.map_err(Unopened::Connect)?;
+        migrate::migrate::<D>(&mut conn, resources).await.map_err(Unopened::Migrate)?;
+        let last = outbox::last::<D>(&mut conn, node).await.map_err(Unopened::Migrate)?;
+        let reader = Reader::new(options.clone(), readers);
+        let writer = Writer::start(options, conn, last);
+        Ok(SqlStore { node: node.to_owned(), reader, writer, _scratch: None })
+    }
+
+    /// Removes the files of a scratch database when the store is dropped.
+    pub(crate) fn with_scratch(mut self, scratch: Scratch) -> Self {
+        self._scratch = Some(scratch);
+        self
+    }
+}
+
+/// Why a store did not start.
+#[derive(Debug)]
+pub(crate) enum Unopened {
+    Connect(sqlx::Error),
+    Migrate(protocol::Error),
+}
+
+#[async_trait]
+impl<D: Dialect> Store for SqlStore<D> {
+    async fn get(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Row>> {
+        Ok(self.reader.rows(resource, Statement::get(resource, id, scope)?).await?.pop())
+    }
+
+    async fn list(
+        &self,
+        resource: &'static Resource,
+        scope: Scope,
+        filter: &Filter,
+        page: &Page,
+    ) -> Result<Vec<Row>> {
+        self.reader.rows(resource, Statement::list(resource, scope, filter, page)?).await
+    }
+
+    async fn count(&self, resource: &'static Resource, scope: Scope, filter: &Filter) -> Result<u64> {
+        let counted = self.reader.all(Statement::count(resource, scope, filter)?, read::count::<D>).await?;
+        Ok(counted.first().copied().unwrap_or_default())
+    }
+
+    async fn commit(&self, unit: Unit) -> Result<()> {
+        self.writer.commit(Job::of(&unit, &self.node)?).await
+    }
+
+    async fn journal(&self, kind: &'static str, node: Option<&str>) -> Result<Vec<Entry>> {
+        let entries = match node {
+            Some(node) => journal::of_node(kind, node)?,
+            None => journal::of_kind(kind)?,
+        };
+        self.reader.all(entries, |row| journal::read::<D>(kind, row)).await
+    }
+
+    async fn children(&self, kind: &'static str, parent: Uuid) -> Result<Vec<Entry>> {
+        self.reader.all(journal::of_parent(kind, parent)?, |row| journal::read::<D>(kind, row)).await
+    }
+
+    async fn entry(&self, kind: &'static str, id: Uuid) -> Result<Option<Entry>> {
+        let found = self.reader.all(journal::one(kind, id)?, |row| journal::read::<D>(kind, row)).await;
+        Ok(found?.pop())
+    }
+
+    async fn timers(&self, most: u32) -> Result<Vec<Timer>> {
+        self.reader.all(timers::next(most)?, timers::read::<D>).await
+    }
+
+    async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Event)>> {
+        self.reader.all(outbox::pending(&self.node, after, most)?, outbox::read::<D>).await
+    }
+
+    async fn forget(&self, delivered: &[i64]) -> Result<()> {
+        let steps = outbox::forget(&self.node, delivered)?;
+        if steps.is_empty() { Ok(()) } else { self.writer.commit(Job::new(steps, false)).await }
+    }
+
+    fn committed(&self) -> watch::Receiver<u64> {
+        self.writer.committed()
+    }
+
+    async fn health(&self) -> Result<()> {
+        if !self.writer.is_alive() || !self.reader.is_open() {
+            return Err(failure::closed());
+        }
+        self.reader.fetch(Statement::new("SELECT 1")).await.map(drop)
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+        self.reader.close().await;
+    }
+}

@@ -1,0 +1,103 @@
+//! Reads, from a pool of connections of their own: they never wait for the writer.
+
+use std::sync::Arc;
+
+use protocol::{Kind, Resource, Result, Row};
+use sqlx::pool::PoolOptions;
+use sqlx::{Connection as _, Pool};
+use tokio::time::{Duration, timeout};
+use uuid::Uuid;
+
+use super::dialect::Dialect;
+use super::failure;
+use super::statement::Statement;
+use super::writer::Options;
+
+/// How long a read waits for a connection, and how long it may take.
+const PLACE_LIMIT: Duration = Duration::from_secs(3);
+const READ_LIMIT: Duration = Duration::from_secs(30);
+/// A connection that was used a moment ago needs no ping: it would double the cost of a read.
+pub(super) const TRUSTED: Duration = Duration::from_secs(1);
+
+pub(super) struct Reader<D: Dialect> {
+    pool: Pool<D>,
+}
+
+impl<D: Dialect> Reader<D> {
+    pub(super) fn new(options: Options<D>, connections: u32) -> Self {
+        let pool = PoolOptions::<D>::new()
+            .max_connections(connections)
+            .acquire_timeout(PLACE_LIMIT)
+            .test_before_acquire(false)
+            .before_acquire(|conn, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED {
+                        conn.ping().await?;
+                    }
+                    Ok(true)
+                })
+            });
+        Reader { pool: pool.connect_lazy_with(options) }
+    }
+
+    pub(super) async fn fetch(&self, statement: Statement<D>) -> Result<Vec<D::Row>> {
+        let fetched = timeout(READ_LIMIT, async {
+            let mut conn = self.pool.acquire().await?;
+            D::fetch(&mut conn, statement).await
+        });
+        match fetched.await {
+            Ok(rows) => rows.map_err(refused::<D>),
+            Err(late) => Err(refused::<D>(sqlx::Error::Io(late.into()))),
+        }
+    }
+
+    /// Every row, read by `read`.
+    pub(super) async fn all<T>(
+        &self,
+        statement: Statement<D>,
+        read: impl Fn(&D::Row) -> sqlx::Result<T>,
+    ) -> Result<Vec<T>> {
+        let rows = self.fetch(statement).await?;
+        rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(refused::<D>)
+    }
+
+    pub(super) async fn rows(&self, resource: &Resource, statement: Statement<D>) -> Result<Vec<Row>> {
+        self.all(statement, |row| read::<D>(resource, row)).await
+    }
+
+    pub(super) async fn close(&self) {
+        // a connection that does not close in time is closed by the end of the process
+        let _ = timeout(PLACE_LIMIT, self.pool.close()).await;
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.pool.is_closed()
+    }
+}
+
+fn read<D: Dialect>(resource: &Resource, row: &D::Row) -> sqlx::Result<Row> {
+    let columns = resource.columns().enumerate();
+    columns.map(|(at, field)| Ok((field.name.to_owned(), D::pull(row, at, field.kind)?))).collect()
+}
+
+fn refused<D: Dialect>(cause: sqlx::Error) -> protocol::Error {
+    if matches!(cause, sqlx::Error::PoolClosed) {
+        return failure::closed();
+    }
+    failure::explain::<D>(Arc::new(cause))
+}
+
+/// A text of our own tables, which are never without one.
+pub(super) fn text<D: Dialect>(row: &D::Row, at: usize) -> sqlx::Result<String> {
+    Ok(D::pull(row, at, Kind::Text)?.as_str().unwrap_or_default().to_owned())
+}
+
+/// An id of our own tables.
+pub(super) fn id<D: Dialect>(row: &D::Row, at: usize) -> sqlx::Result<Uuid> {
+    let id = D::pull(row, at, Kind::Id)?;
+    Ok(id.as_str().and_then(|text| text.parse().ok()).unwrap_or_default())
+}
+
+pub(super) fn count<D: Dialect>(row: &D::Row) -> sqlx::Result<u64> {
+    Ok(D::pull(row, 0, Kind::Int)?.as_u64().unwrap_or_default())
+}

@@ -1,0 +1,124 @@
+//! What the tables should look like: the catalog's as the catalog says, our own as written here.
+
+use protocol::{Field, Kind, Resource};
+
+use super::dialect::Dialect;
+use super::statement::is_indexed;
+
+/// A column or index by name, and the SQL that makes it.
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) sql: String,
+}
+
+/// Every column of a resource, first those it is made of, then those its indexes need.
+pub(super) fn columns<D: Dialect>(resource: &Resource) -> Vec<Part> {
+    let plain = resource.columns().map(|field| {
+        let kind = D::column(field.kind, field.is_short());
+        let rest = match field.name {
+            "id" => "NOT NULL PRIMARY KEY".to_owned(),
+            _ => format!("DEFAULT {}", zero::<D>(field)),
+        };
+        Part { name: field.name.to_owned(), sql: format!("`{}` {kind} {rest}", field.name) }
+    });
+    let computed = resource.fields.iter().filter_map(|field| {
+        let (name, sql) = unique::<D>(resource, field)?.column?;
+        Some(Part { name, sql })
+    });
+    plain.chain(computed).collect()
+}
+
+/// Pages of a customer, one per id that is filtered by, one per unique value.
+pub(super) fn indexes<D: Dialect>(resource: &Resource) -> Vec<Part> {
+    let table = resource.name;
+    let plain = |name: String, column: &str| {
+        let name = D::index(table, &name);
+        let sql = format!("CREATE INDEX `{name}` ON `{table}` (`{column}`, tm_create, id)");
+        Part { name, sql }
+    };
+    let mut parts = vec![plain("page".to_owned(), "customer_id")];
+    for field in resource.fields.iter().filter(|field| is_indexed(field)) {
+        parts.push(match unique::<D>(resource, field) {
+            Some(unique) => Part { name: unique.index.0, sql: unique.index.1 },
+            None => plain(format!("by_{}", field.name), field.name),
+        });
+    }
+    parts
+}
+
+/// The platform's own tables. A change of one is a new entry, never an edited one.
+pub(super) fn own<D: Dialect>() -> Vec<Part> {
+    let id = D::column(Kind::Id, true);
+    let (short, long) = (D::column(Kind::Text, true), D::column(Kind::Json, false));
+    let (number, time) = (D::column(Kind::Int, true), D::column(Kind::Time, true));
+    let table = |name: &str, columns: String| Part {
+        name: format!("table {name}"),
+        sql: format!("CREATE TABLE IF NOT EXISTS `{name}` ({columns}) {}", D::OPTIONS),
+    };
+    vec![
+        table(
+            "outbox",
+            format!(
+                "node {short} NOT NULL, seq {number} NOT NULL, event {long} NOT NULL, PRIMARY KEY (node, seq)"
+            ),
+        ),
+        table(
+            "journal",
+            format!(
+                "kind {short} NOT NULL, id {id} NOT NULL, parent {id} NOT NULL, node {short} NOT NULL, \
+                 data {long}, seq {number} NOT NULL, PRIMARY KEY (kind, id)"
+            ),
+        ),
+        table(
+            "timers",
+            format!(
+                "id {id} NOT NULL PRIMARY KEY, at {time} NOT NULL, resource {short} NOT NULL, \
+                 verb {short} NOT NULL, target {id} NOT NULL, body {long}"
+            ),
+        ),
+        table(
+            "dead_events",
+            format!(
+                "queue {short} NOT NULL, id {id} NOT NULL, event {long} NOT NULL, error {long}, \
+                 at {time} NOT NULL, PRIMARY KEY (queue, id)"
+            ),
+        ),
+    ]
+}
+
+/// Indexes of our own tables. Their names are taken as they are on both databases.
+pub(super) const OWN_INDEXES: &[(&str, &str, &str)] = &[
+    ("journal", "journal_parent", "CREATE INDEX journal_parent ON journal (kind, parent)"),
+    ("journal", "journal_node", "CREATE INDEX journal_node ON journal (kind, node)"),
+    ("timers", "timers_at", "CREATE INDEX timers_at ON timers (at, id)"),
+];
+
+fn unique<D: Dialect>(resource: &Resource, field: &Field) -> Option<super::dialect::Unique> {
+    let kind = D::column(field.kind, field.is_short());
+    field.unique.then(|| D::unique(resource.name, field.name, kind, empty(field.kind)))
+}
+
+/// The value that several rows may share: it means "none".
+fn empty(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Id => NIL,
+        Kind::Int | Kind::Bool | Kind::Time => "0",
+        Kind::Text | Kind::Choice(_) | Kind::List | Kind::Map | Kind::Json => "''",
+    }
+}
+
+const NIL: &str = "x'00000000000000000000000000000000'";
+
+/// What a row that is older than the column has in it.
+fn zero<D: Dialect>(field: &Field) -> String {
+    match field.kind {
+        Kind::Id => D::default(NIL),
+        Kind::Text | Kind::Choice(_) => {
+            D::default(&format!("'{}'", field.initially.unwrap_or_default().replace('\'', "''")))
+        }
+        Kind::Int | Kind::Bool => D::default("0"),
+        Kind::List => D::default("'[]'"),
+        Kind::Map => D::default("'{}'"),
+        Kind::Json | Kind::Time => "NULL".to_owned(),
+    }
+}

@@ -1,0 +1,101 @@
+//! SQLite. Times are integers of microseconds: eight bytes that sort; sqlx's text varies in its digits.
+
+use protocol::Kind;
+use serde_json::Value;
+use sqlx::error::DatabaseError;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, SqlSafeStr, Sqlite, query_with, raw_sql};
+
+use super::dialect::{Dialect, Fault, Unique, sealed};
+use super::statement::Statement;
+use super::value;
+
+impl sealed::Sealed for Sqlite {}
+
+/// Primary result codes, the low byte of what SQLite answers.
+const BUSY: u32 = 5;
+const LOCKED: u32 = 6;
+const FULL: u32 = 13;
+/// `SQLITE_IOERR_SHMSIZE`: the shared memory file of the log could not grow.
+const FULL_SHM: u32 = 4874;
+
+impl Dialect for Sqlite {
+    const BEGIN: &'static str = "BEGIN IMMEDIATE";
+    const SETUP: &'static [&'static str] = &[];
+    const OPTIONS: &'static str = "";
+    const FORCE: Option<&'static str> = None;
+    const COLUMNS: &'static str = "SELECT t.name, c.name FROM sqlite_master t \
+         JOIN pragma_table_info(t.name) c WHERE t.type = 'table'";
+    const INDEXES: &'static str = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index'";
+
+    fn column(kind: Kind, _short: bool) -> &'static str {
+        match kind {
+            Kind::Id => "BLOB",
+            Kind::Text | Kind::Choice(_) | Kind::List | Kind::Map | Kind::Json => "TEXT",
+            Kind::Int | Kind::Time => "INTEGER",
+            Kind::Bool => "BOOLEAN",
+        }
+    }
+
+    /// Without brackets: a column that is added later may not have an expression as its default.
+    fn default(literal: &str) -> String {
+        literal.to_owned()
+    }
+
+    fn index(table: &str, name: &str) -> String {
+        format!("{table}:{name}")
+    }
+
+    fn unique(table: &str, column: &str, _kind: &str, empty: &str) -> Unique {
+        let name = Self::index(table, &format!("one_{column}"));
+        let index = format!(
+            "CREATE UNIQUE INDEX `{name}` ON `{table}` (`{column}`) \
+             WHERE tm_delete IS NULL AND `{column}` <> {empty}"
+        );
+        Unique { column: None, index: (name, index) }
+    }
+
+    fn upsert(key: &str, columns: &[&str]) -> String {
+        let sets: Vec<_> = columns.iter().map(|name| format!("`{name}` = excluded.`{name}`")).collect();
+        format!("ON CONFLICT ({key}) DO UPDATE SET {}", sets.join(", "))
+    }
+
+    fn fault(error: &dyn DatabaseError) -> Fault {
+        let code: u32 = error.code().and_then(|code| code.parse().ok()).unwrap_or_default();
+        match (code, code & 0xff) {
+            (FULL_SHM, _) | (_, FULL) => Fault::Full,
+            (_, BUSY | LOCKED) => Fault::Busy,
+            _ => Fault::Other,
+        }
+    }
+
+    fn push(args: &mut SqliteArguments, kind: Kind, value: &Value) -> Option<()> {
+        value::push::<Sqlite, i64>(args, kind, value, |time| time.timestamp_micros())
+    }
+
+    fn pull(row: &SqliteRow, at: usize, kind: Kind) -> sqlx::Result<Value> {
+        value::pull::<Sqlite, i64>(row, at, kind, chrono::DateTime::from_timestamp_micros)
+    }
+
+    /// One transaction is the lock, and makes all of a migration one step.
+    async fn lock(conn: &mut SqliteConnection) -> sqlx::Result<bool> {
+        Self::say(conn, Self::BEGIN).await.map(|()| true)
+    }
+
+    async fn unlock(conn: &mut SqliteConnection) -> sqlx::Result<()> {
+        Self::say(conn, "COMMIT").await
+    }
+
+    async fn say(conn: &mut SqliteConnection, sql: impl SqlSafeStr + Send) -> sqlx::Result<()> {
+        raw_sql(sql).execute(conn).await.map(drop)
+    }
+
+    async fn execute(conn: &mut SqliteConnection, statement: Statement<Self>) -> sqlx::Result<u64> {
+        let done = query_with(AssertSqlSafe(statement.sql), statement.args).execute(conn).await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn fetch(conn: &mut SqliteConnection, statement: Statement<Self>) -> sqlx::Result<Vec<SqliteRow>> {
+        query_with(AssertSqlSafe(statement.sql), statement.args).fetch_all(conn).await
+    }
+}

@@ -1,0 +1,207 @@
+//! SQL text and its values, built together. Names come from the resource, values are only ever bound, so
+//! one kind of request has one text and stays prepared on its connection.
+
+use std::fmt::Write as _;
+
+use protocol::ports::Filter;
+use protocol::{Cursor, Error, Field, Kind, Page, Resource, Result, Row, Scope};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::dialect::Dialect;
+
+/// The longest text of an indexable column, in characters.
+const SHORT: usize = 255;
+/// The most values of [`Filter::any`]: databases limit what one statement binds.
+const MOST_VALUES: usize = 1000;
+
+pub(crate) struct Statement<D: Dialect> {
+    pub(crate) sql: String,
+    pub(crate) args: D::Arguments,
+}
+
+impl<D: Dialect> Clone for Statement<D> {
+    fn clone(&self) -> Self {
+        Statement { sql: self.sql.clone(), args: self.args.clone() }
+    }
+}
+
+impl<D: Dialect> Statement<D> {
+    pub(crate) fn new(sql: impl Into<String>) -> Self {
+        Statement { sql: sql.into(), args: D::Arguments::default() }
+    }
+
+    /// Binds the next value of a table of our own.
+    pub(crate) fn with(mut self, kind: Kind, value: impl Into<Value>) -> Result<Self> {
+        self.push("value", kind, &value.into())?;
+        Ok(self)
+    }
+
+    pub(crate) fn insert(resource: &Resource, row: &Row) -> Result<Self> {
+        if row.get("id").is_none_or(Value::is_null) {
+            return Err(Error::invalid("a row needs an id"));
+        }
+        let fields = known(resource, row)?;
+        let names: Vec<_> = fields.iter().map(|(field, _)| format!("`{}`", field.name)).collect();
+        let marks = vec!["?"; names.len()].join(", ");
+        let sql = format!("INSERT INTO `{}` ({}) VALUES ({marks})", resource.name, names.join(", "));
+        let mut this = Self::new(sql);
+        for (field, value) in fields {
+            this.bind(field, value)?;
+        }
+        Ok(this)
+    }
+
+    /// Matches nothing when the row is gone, is another customer's, or has another revision.
+    pub(crate) fn update(resource: &Resource, id: Uuid, scope: Scope, change: (&Row, i64)) -> Result<Self> {
+        let (patch, rev) = change;
+        let fields = known(resource, patch)?;
+        if let Some((field, _)) = fields.iter().find(|(field, _)| matches!(field.name, "id" | "rev")) {
+            return Err(Error::invalid(format!("{} cannot be changed", field.name)));
+        }
+        let mut this = Self::new(format!("UPDATE `{}` SET rev = rev + 1", resource.name));
+        for (field, value) in fields {
+            let _ = write!(this.sql, ", `{}` = ?", field.name);
+            this.bind(field, value)?;
+        }
+        this.live(id, scope)?;
+        this.sql.push_str(" AND rev = ?");
+        this.with(Kind::Int, rev)
+    }
+
+    /// One row if the row is there for this scope, whatever its revision.
+    pub(crate) fn exists(resource: &Resource, id: Uuid, scope: Scope) -> Result<Self> {
+        let mut this = Self::new(format!("SELECT 1 FROM `{}`", resource.name));
+        this.live(id, scope)?;
+        Ok(this)
+    }
+
+    pub(crate) fn get(resource: &Resource, id: Uuid, scope: Scope) -> Result<Self> {
+        let mut this = Self::new(select(resource));
+        this.live(id, scope)?;
+        Ok(this)
+    }
+
+    /// Newest first, ties by id.
+    pub(crate) fn list(resource: &Resource, scope: Scope, filter: &Filter, page: &Page) -> Result<Self> {
+        let mut this = Self::new(select(resource));
+        if let Some(force) = D::FORCE.filter(|_| page.after.is_some() && walks_pages(resource, scope, filter))
+        {
+            let _ = write!(this.sql, " {force} (`{}`)", D::index(resource.name, "page"));
+        }
+        this.matching(resource, scope, filter)?;
+        if let Some(after) = &page.after {
+            this.after(after)?;
+        }
+        this.sql.push_str(" ORDER BY tm_create DESC, id DESC LIMIT ?");
+        this.with(Kind::Int, page.size)
+    }
+
+    pub(crate) fn count(resource: &Resource, scope: Scope, filter: &Filter) -> Result<Self> {
+        let mut this = Self::new(format!("SELECT COUNT(*) FROM `{}`", resource.name));
+        this.matching(resource, scope, filter)?;
+        Ok(this)
+    }
+
+    fn live(&mut self, id: Uuid, scope: Scope) -> Result<()> {
+        self.sql.push_str(" WHERE id = ? AND tm_delete IS NULL");
+        self.push("id", Kind::Id, &id.to_string().into())?;
+        self.scope(scope)
+    }
+
+    fn scope(&mut self, scope: Scope) -> Result<()> {
+        let Scope::Customer(customer) = scope else { return Ok(()) };
+        self.sql.push_str(" AND customer_id = ?");
+        self.push("customer_id", Kind::Id, &customer.to_string().into())
+    }
+
+    fn matching(&mut self, resource: &Resource, scope: Scope, filter: &Filter) -> Result<()> {
+        self.sql.push_str(if filter.deleted { " WHERE 1 = 1" } else { " WHERE tm_delete IS NULL" });
+        self.scope(scope)?;
+        for (field, value) in known(resource, &filter.equal)? {
+            if value.is_null() {
+                let _ = write!(self.sql, " AND `{}` IS NULL", field.name);
+            } else {
+                let _ = write!(self.sql, " AND `{}` = ?", field.name);
+                self.bind(field, value)?;
+            }
+        }
+        match &filter.any {
+            Some((name, values)) => self.any(resource, name, values),
+            None => Ok(()),
+        }
+    }
+
+    fn any(&mut self, resource: &Resource, name: &str, values: &[Value]) -> Result<()> {
+        let field = resource.field(name).ok_or_else(|| unknown(name))?;
+        if values.len() > MOST_VALUES || values.iter().any(Value::is_null) {
+            return Err(Error::invalid(format!(
+                "{name} takes at most {MOST_VALUES} values, none of them null"
+            )));
+        }
+        if values.is_empty() {
+            self.sql.push_str(" AND 1 = 0");
+            return Ok(());
+        }
+        let _ = write!(self.sql, " AND `{name}` IN ({})", vec!["?"; values.len()].join(", "));
+        values.iter().try_for_each(|value| self.bind(field, value))
+    }
+
+    /// The redundant `<=` is what gives both databases a range on the index.
+    fn after(&mut self, Cursor { tm_create, id }: &Cursor) -> Result<()> {
+        let time = Value::from(tm_create.as_str());
+        let Some(id) = id else {
+            self.sql.push_str(" AND tm_create < ?");
+            return self.push("page_token", Kind::Time, &time);
+        };
+        self.sql.push_str(" AND tm_create <= ? AND (tm_create < ? OR id < ?)");
+        self.push("page_token", Kind::Time, &time)?;
+        self.push("page_token", Kind::Time, &time)?;
+        self.push("page_token", Kind::Id, &id.to_string().into())
+    }
+
+    fn bind(&mut self, field: &Field, value: &Value) -> Result<()> {
+        // SQLite ignores the length of a column, MySQL fails the whole batch for it
+        if field.is_short() && value.as_str().is_some_and(|text| text.chars().count() > SHORT) {
+            return Err(Error::invalid(format!("{} must not be longer than {SHORT} characters", field.name)));
+        }
+        self.push(field.name, field.kind, value)
+    }
+
+    fn push(&mut self, name: &str, kind: Kind, value: &Value) -> Result<()> {
+        D::push(&mut self.args, kind, value)
+            .ok_or_else(|| Error::invalid(format!("{name} has the wrong type")))
+    }
+}
+
+/// Is the page index the best one? Not when a filter has an index of its own.
+fn walks_pages(resource: &Resource, scope: Scope, filter: &Filter) -> bool {
+    let named = filter.equal.keys().map(String::as_str).chain(filter.any.iter().map(|(name, _)| *name));
+    let indexed = |name: &str| name != "customer_id" && resource.field(name).is_some_and(is_indexed);
+    let owned = scope.customer().is_some() || filter.equal.contains_key("customer_id");
+    owned && !named.into_iter().any(indexed)
+}
+
+/// Has an index of its own: few rows share its value.
+pub(super) fn is_indexed(field: &Field) -> bool {
+    field.unique || (field.filter && field.kind == Kind::Id)
+}
+
+/// The row's columns in the resource's order, or the name of one that the resource lacks.
+fn known<'r>(resource: &Resource, row: &'r Row) -> Result<Vec<(&'static Field, &'r Value)>> {
+    let fields: Vec<_> = resource.columns().filter_map(|f| Some((f, row.get(f.name)?))).collect();
+    if fields.len() == row.len() {
+        return Ok(fields);
+    }
+    let name = row.keys().find(|name| resource.field(name).is_none());
+    Err(unknown(name.map_or("", String::as_str)))
+}
+
+fn unknown(name: &str) -> Error {
+    Error::invalid(format!("unknown field {name}"))
+}
+
+fn select(resource: &Resource) -> String {
+    let names: Vec<_> = resource.columns().map(|field| format!("`{}`", field.name)).collect();
+    format!("SELECT {} FROM `{}`", names.join(", "), resource.name)
+}

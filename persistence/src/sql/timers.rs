@@ -1,0 +1,49 @@
+//! Requests that are due later. Whoever has sent one cancels it; until then it is read again.
+
+use protocol::ports::{Pending, Timer};
+use protocol::{Kind, Result, time};
+
+use super::dialect::Dialect;
+use super::job::Step;
+use super::read;
+use super::statement::Statement;
+
+pub(super) fn change<D: Dialect>(change: &Pending) -> Result<Step<D>> {
+    match change {
+        Pending::Set(timer) => set(timer),
+        Pending::Cancel(id) => {
+            Statement::new("DELETE FROM timers WHERE id = ?").with(Kind::Id, id.to_string())
+        }
+    }
+    .map(Step::Plain)
+}
+
+fn set<D: Dialect>(timer: &Timer) -> Result<Statement<D>> {
+    let move_it = D::upsert("id", &["at", "resource", "verb", "target", "body"]);
+    let values = "(id, at, resource, verb, target, body) VALUES (?, ?, ?, ?, ?, ?)";
+    Statement::new(format!("INSERT INTO timers {values} {move_it}"))
+        .with(Kind::Id, timer.id.to_string())?
+        .with(Kind::Time, time::stamp(timer.at))?
+        .with(Kind::Text, timer.resource.as_str())?
+        .with(Kind::Text, timer.verb.as_str())?
+        .with(Kind::Id, timer.target.to_string())?
+        .with(Kind::Json, timer.body.clone())
+}
+
+pub(super) fn next<D: Dialect>(most: u32) -> Result<Statement<D>> {
+    Statement::new("SELECT id, at, resource, verb, target, body FROM timers ORDER BY at, id LIMIT ?")
+        .with(Kind::Int, most)
+}
+
+pub(super) fn read<D: Dialect>(row: &D::Row) -> sqlx::Result<Timer> {
+    let at = D::pull(row, 1, Kind::Time)?;
+    let at = at.as_str().and_then(time::parse);
+    Ok(Timer {
+        id: read::id::<D>(row, 0)?,
+        at: at.ok_or_else(|| sqlx::Error::Decode("a timer without a time".into()))?,
+        resource: read::text::<D>(row, 2)?,
+        verb: read::text::<D>(row, 3)?,
+        target: read::id::<D>(row, 4)?,
+        body: D::pull(row, 5, Kind::Json)?,
+    })
+}

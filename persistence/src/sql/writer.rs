@@ -1,0 +1,225 @@
+//! The writer owns the one write connection. A caller that goes away loses its answer, never a transaction.
+//!
+//! While one batch reaches the disk the next one fills, so there is nothing to gain from lingering. The
+//! writer is never aborted: it ends when the last sender is gone and the queue is empty.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
+use protocol::{Error, Result};
+use sqlx::{ConnectOptions, Connection, SqlSafeStr};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Duration, Instant, timeout};
+
+use super::dialect::{Dialect, Fault};
+use super::failure::{self, Failure};
+use super::job::{Answer, Job};
+use super::read::TRUSTED;
+
+/// Jobs in one transaction: more gains nothing (measured) and makes the first one wait.
+const MOST: usize = 256;
+/// Jobs that wait. Beyond that callers wait for a place, and not for long.
+const QUEUE: usize = 4 * MOST;
+const PLACE_LIMIT: Duration = Duration::from_secs(5);
+/// One transaction, and one commit: a database that is silent for longer is taken for gone.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How often a job that lost a deadlock is tried.
+const ATTEMPTS: u32 = 2;
+
+pub(crate) type Options<D> = <<D as sqlx::Database>::Connection as Connection>::Options;
+
+/// The callers' end of the writer.
+pub(super) struct Writer<D: Dialect> {
+    jobs: Mutex<Option<mpsc::Sender<Job<D>>>>,
+    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    committed: watch::Receiver<u64>,
+}
+
+impl<D: Dialect> Writer<D> {
+    /// `last` is the largest number in use.
+    pub(super) fn start(options: Options<D>, conn: D::Connection, last: i64) -> Self {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (commits, committed) = watch::channel(0);
+        let task = Task { options, conn: Some((conn, Instant::now())), last, commits };
+        let task = tokio::spawn(task.run(queue));
+        Writer { jobs: Mutex::new(Some(jobs)), task: tokio::sync::Mutex::new(Some(task)), committed }
+    }
+
+    pub(super) async fn commit(&self, (job, outcome): (Job<D>, Answer)) -> Result<()> {
+        let jobs = self.jobs().ok_or_else(failure::closed)?;
+        jobs.send_timeout(job, PLACE_LIMIT).await.map_err(|refused| match refused {
+            mpsc::error::SendTimeoutError::Timeout(_) => Error::unavailable("too many changes are waiting"),
+            mpsc::error::SendTimeoutError::Closed(_) => failure::closed(),
+        })?;
+        drop(jobs);
+        outcome.await.unwrap_or_else(|_| Err(failure::closed()))
+    }
+
+    pub(super) fn committed(&self) -> watch::Receiver<u64> {
+        self.committed.clone()
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.jobs().is_some_and(|jobs| !jobs.is_closed())
+    }
+
+    /// Returns when everything that was accepted is answered.
+    pub(super) async fn close(&self) {
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let mut task = self.task.lock().await;
+        if let Some(running) = task.as_mut()
+            && let Err(error) = running.await
+        {
+            tracing::error!(%error, "the writer of the store has failed");
+        }
+        task.take();
+    }
+
+    fn jobs(&self) -> Option<mpsc::Sender<Job<D>>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+struct Task<D: Dialect> {
+    options: Options<D>,
+    /// With the time of its last use. Gone after any doubt about its state; the next batch opens another.
+    conn: Option<(D::Connection, Instant)>,
+    last: i64,
+    commits: watch::Sender<u64>,
+}
+
+impl<D: Dialect> Task<D> {
+    async fn run(mut self, mut queue: mpsc::Receiver<Job<D>>) {
+        let mut jobs = Vec::with_capacity(MOST);
+        while queue.recv_many(&mut jobs, MOST).await > 0 {
+            jobs.retain(|job| !job.answer.is_closed());
+            match self.together(&jobs).await {
+                // one job was refused, or the batch lost a deadlock: its neighbours must not pay for it
+                Err(failure) if failure.is_refusal() => {
+                    for job in jobs.drain(..) {
+                        self.alone(job).await;
+                    }
+                }
+                outcome => self.reply(jobs.drain(..), outcome),
+            }
+        }
+        if let Some((conn, _)) = self.conn.take() {
+            // everything is committed: what closing says changes nothing
+            let _ = timeout(CONNECT_LIMIT, conn.close()).await;
+        }
+    }
+
+    async fn alone(&mut self, job: Job<D>) {
+        let mut outcome = self.together(std::slice::from_ref(&job)).await;
+        for _ in 1..ATTEMPTS {
+            if !matches!(&outcome, Err(failure) if failure.is_busy::<D>()) {
+                break;
+            }
+            outcome = self.together(std::slice::from_ref(&job)).await;
+        }
+        self.reply([job], outcome);
+    }
+
+    /// One transaction. The connection returns to its place only from a state that is known.
+    async fn together(&mut self, jobs: &[Job<D>]) -> Result<Vec<Result<()>>, Failure> {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut conn = self.connection().await.map_err(Failure::Begin)?;
+        let mut last = self.last;
+        let begin = conn.begin_with(D::BEGIN.into_sql_str());
+        let mut open = within(SILENCE_LIMIT, begin).await.map_err(Failure::Begin)?;
+        let applied = within(SILENCE_LIMIT, apply::<D>(&mut open, jobs, &mut last)).await;
+        // also when nothing is stored: a number is never tried twice
+        self.last = last;
+        match applied {
+            Ok(answers) => {
+                within(SILENCE_LIMIT, open.commit()).await.map_err(uncommitted::<D>)?;
+                self.conn = Some((conn, Instant::now()));
+                Ok(answers)
+            }
+            Err(cause) => {
+                let sound = matches!(cause, sqlx::Error::Database(_));
+                if sound && within(SILENCE_LIMIT, open.rollback()).await.is_ok() {
+                    self.conn = Some((conn, Instant::now()));
+                }
+                Err(Failure::Apply(cause))
+            }
+        }
+    }
+
+    async fn connection(&mut self) -> sqlx::Result<D::Connection> {
+        if let Some((mut conn, used)) = self.conn.take()
+            && (used.elapsed() < TRUSTED || within(CONNECT_LIMIT, conn.ping()).await.is_ok())
+        {
+            return Ok(conn);
+        }
+        connect::<D>(&self.options).await
+    }
+
+    fn reply(&self, jobs: impl IntoIterator<Item = Job<D>>, outcome: Result<Vec<Result<()>>, Failure>) {
+        match outcome {
+            Ok(answers) => {
+                let mut woken = false;
+                for (job, answer) in jobs.into_iter().zip(answers) {
+                    woken |= job.wakes && answer.is_ok();
+                    answered(job.answer, answer);
+                }
+                if woken {
+                    self.commits.send_modify(|count| *count += 1);
+                }
+            }
+            Err(failure) => {
+                // what may be stored must be looked for
+                if matches!(failure, Failure::Commit(_)) {
+                    self.commits.send_modify(|count| *count += 1);
+                }
+                let error = failure.answer::<D>();
+                jobs.into_iter().for_each(|job| answered(job.answer, Err(error())));
+            }
+        }
+    }
+}
+
+/// A connection that is set up for writing.
+pub(super) async fn connect<D: Dialect>(options: &Options<D>) -> sqlx::Result<D::Connection> {
+    within(CONNECT_LIMIT, async {
+        let mut conn: D::Connection = options.connect().await?;
+        for setup in D::SETUP {
+            D::say(&mut conn, *setup).await?;
+        }
+        Ok(conn)
+    })
+    .await
+}
+
+async fn apply<D: Dialect>(
+    conn: &mut D::Connection,
+    jobs: &[Job<D>],
+    last: &mut i64,
+) -> sqlx::Result<Vec<Result<()>>> {
+    let mut answers = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        answers.push(job.run(conn, last).await?);
+    }
+    Ok(answers)
+}
+
+/// A full disk or a lost lock is a clear no; after anything else the database may have stored it all.
+fn uncommitted<D: Dialect>(cause: sqlx::Error) -> Failure {
+    match failure::fault::<D>(&cause) {
+        Fault::Full | Fault::Busy => Failure::Apply(cause),
+        Fault::Other => Failure::Commit(cause),
+    }
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    timeout(limit, work).await.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into())))
+}
+
+/// A caller that has left does not want its answer.
+fn answered(answer: oneshot::Sender<Result<()>>, outcome: Result<()>) {
+    let _ = answer.send(outcome);
+}

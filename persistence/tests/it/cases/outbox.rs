@@ -1,0 +1,64 @@
+//! The outbox.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use protocol::ports::{Pending, Store, Unit};
+use tokio::time::{Duration, timeout};
+use uuid::Uuid;
+
+use crate::sample::{call, fact, insert, told, write};
+
+pub(super) async fn order_of_commits(store: Arc<dyn Store>) {
+    let first = fact("first");
+    store.commit(Unit { events: vec![first.clone(), fact("second")], ..Unit::default() }).await.unwrap();
+    let events = store.outbox(0, 9).await.unwrap();
+    assert_eq!(events[0].1, first);
+
+    // every caller sees its own events in its own order, and numbers rise without a repetition
+    let callers = (0..20).map(|caller| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for n in 0..10 {
+                write(&store, insert(&call(Uuid::nil(), n)), format!("{caller}.{n}")).await.unwrap();
+            }
+        })
+    });
+    join_all(callers.collect::<Vec<_>>()).await.into_iter().for_each(Result::unwrap);
+    let events = store.outbox(events[1].0, 1000).await.unwrap();
+    assert!(events.len() == 200 && events.is_sorted_by(|(a, _), (b, _)| a < b));
+    for caller in 0..20 {
+        let prefix = format!("{caller}.");
+        let mine = events.iter().filter_map(|(_, event)| event.r#type.strip_prefix(&prefix));
+        assert!(mine.eq((0..10).map(|n| n.to_string())));
+    }
+
+    // read in parts, forgotten by number
+    let parts = store.outbox(events[9].0, 5).await.unwrap();
+    assert_eq!(parts.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), numbers(&events[10..15]));
+    store.forget(&[]).await.unwrap();
+    store.forget(&[events[3].0, events[1].0, events[2].0, events[7].0, 1]).await.unwrap();
+    let left = store.outbox(0, 1000).await.unwrap();
+    assert_eq!(left.len(), 202 - 4);
+    assert!(left.iter().all(|(seq, _)| ![1, 2, 3, 7].map(|at| events[at].0).contains(seq)));
+    store.forget(&numbers(&left)).await.unwrap();
+    assert!(told(&store).await.is_empty());
+}
+
+fn numbers(events: &[(i64, protocol::Event)]) -> Vec<i64> {
+    events.iter().map(|(seq, _)| *seq).collect()
+}
+
+pub(super) async fn commits_wake(store: Arc<dyn Store>) {
+    let mut committed = store.committed();
+    committed.mark_unchanged();
+    let row = Unit { writes: vec![insert(&call(Uuid::nil(), 1))], ..Unit::default() };
+    store.commit(row).await.unwrap();
+    assert!(!committed.has_changed().unwrap(), "a row alone is nobody's business");
+    let event = Unit { events: vec![fact("one")], ..Unit::default() };
+    let timer = Unit { timers: vec![Pending::Cancel(Uuid::now_v7())], ..Unit::default() };
+    for unit in [event, timer] {
+        store.commit(unit).await.unwrap();
+        timeout(Duration::from_secs(5), committed.changed()).await.unwrap().unwrap();
+    }
+}

@@ -103,6 +103,8 @@ pub(crate) struct Wanted {
     /// Under a mount its id is not known yet and nil.
     pub(crate) op: Op,
     pub(crate) mount: Option<Mount>,
+    /// What the path says besides: fields of the command.
+    pub(crate) captured: Row,
 }
 
 /// Is this for callers from outside at all? What is not has no route.
@@ -159,7 +161,7 @@ impl Gate<'_> {
     }
 
     async fn item(&self, wanted: Wanted, rule: Rule, mut body: Value) -> Result<Granted> {
-        let Wanted { resource, op, mount } = wanted;
+        let Wanted { resource, op, mount, .. } = wanted;
         let caller = &self.caller;
         // what belongs to the installation is refused as a whole, so that its ids cannot be tried
         if resource.shared && mount.is_none() && rule != Rule::Own && !caller.passes(rule, None) {
@@ -175,7 +177,7 @@ impl Gate<'_> {
         let scope = match owner(resource, &row) {
             Some(_) if caller.holds(PLATFORM) && resource.shared && mount.is_none() => Scope::Platform,
             Some(customer) => Scope::Customer(customer),
-            None => self.scope_of(resource),
+            None => Scope::Platform,
         };
         let op = with_id(op, id);
         own_customer(resource, &op, scope, &mut body);
@@ -242,9 +244,9 @@ impl Gate<'_> {
         Granted(Grant::Request(Request { resource, op, body, context }))
     }
 
-    /// Operators too list and create for their own customer.
+    /// Operators too list and create for their own customer, except what is the installation's.
     fn scope_of(&self, resource: &Resource) -> Scope {
-        match resource.shared {
+        match resource.shared && self.caller.holds(PLATFORM) {
             true => Scope::Platform,
             false => Scope::Customer(self.caller.customer_id),
         }
@@ -289,13 +291,13 @@ impl Gate<'_> {
     async fn exists(&self, name: &'static str, id: Uuid, scope: Scope) -> Result<()> {
         let entry = self.catalog.named(name).ok_or_else(|| Error::no_such(name))?;
         let resource = entry.resource;
-        let scope = if resource.shared { Scope::Platform } else { scope };
-        let row = self.fetch(resource, id, scope).await?;
-        match (scope, owner(resource, &row)) {
-            (Scope::Customer(customer), Some(owner)) if owner == customer => Ok(()),
-            (Scope::Customer(_), _) => Err(Error::no_such(name)),
-            (Scope::Platform, _) => Ok(()),
-        }
+        let row = self.fetch(resource, id, if resource.shared { Scope::Platform } else { scope }).await?;
+        let is_visible = match (scope, owner(resource, &row)) {
+            (Scope::Platform, _) => true,
+            (Scope::Customer(customer), Some(owner)) => owner == customer,
+            (Scope::Customer(_), None) => resource.shared,
+        };
+        if is_visible { Ok(()) } else { Err(Error::no_such(name)) }
     }
 }
 

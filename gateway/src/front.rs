@@ -139,8 +139,11 @@ impl Front {
         arrival: &Arrival<'_>,
     ) -> Result<Response, Refusal> {
         let caller = self.enter(arrival).await?.0;
-        let wanted = wanted?;
-        let body = self.payload(&wanted, arrival.query(), incoming).await?;
+        let mut wanted = wanted?;
+        let mut body = self.payload(&wanted, arrival.query(), incoming).await?;
+        if let Value::Object(body) = &mut body {
+            body.append(&mut wanted.captured);
+        }
         let (resource, shape) = (wanted.resource, Shape::of(&wanted.op));
         let catalog = self.parts.catalog()?;
         let peers = &*self.parts.peers;
@@ -164,12 +167,12 @@ impl Front {
 
     async fn payload(&self, wanted: &Wanted, query: &str, incoming: Incoming) -> Result<Value> {
         match &wanted.op {
-            Op::Get(_) => return Ok(Value::Null),
+            Op::Get(_) | Op::Delete(_) => return Ok(json!({})),
             Op::List(_) => return body::filter(wanted.resource, query),
             Op::Verb(_, verb) | Op::Ask(verb) if verb.method == protocol::Method::Get => {
                 return Ok(body::parameters(query));
             }
-            Op::Create | Op::Update(_) | Op::Delete(_) | Op::Verb(..) | Op::Ask(_) => {}
+            Op::Create | Op::Update(_) | Op::Verb(..) | Op::Ask(_) => {}
         }
         let bytes = body::read(incoming, self.settings.body_limit, self.settings.body_timeout).await?;
         match bytes.trim_ascii().is_empty() && body::is_optional(wanted.resource, &wanted.op) {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper_tungstenite::tungstenite::Utf8Bytes;
-use protocol::{Error, Event, Result};
+use protocol::{Error, Event, Result, delivered};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Duration, sleep};
@@ -17,7 +17,8 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::parts::Parts;
-use crate::{delivered, go_json, topics};
+use crate::settings::Settings;
+use crate::{go_json, topics};
 
 /// VoIPBIN's buffer of a socket, and how many bytes may wait in it.
 const FRAMES: usize = 2000;
@@ -33,6 +34,8 @@ pub(crate) struct Hub {
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
     pub(crate) cut: CancellationToken,
+    pub(crate) ping: Duration,
+    pub(crate) silence: Duration,
 }
 
 /// One socket, seen from the hub.
@@ -56,13 +59,12 @@ pub(crate) struct Seat {
 impl Hub {
     /// `stop` says goodbye to every socket, `cut` does not.
     pub(crate) fn new(
-        most: usize,
-        tasks: TaskTracker,
-        stop: CancellationToken,
-        cut: CancellationToken,
+        settings: &Settings,
+        (tasks, stop, cut): (TaskTracker, CancellationToken, CancellationToken),
     ) -> Self {
-        let places = Arc::new(Semaphore::new(most));
-        Hub { crowd: Mutex::new(HashMap::new()), places, tasks, stop, cut }
+        let places = Arc::new(Semaphore::new(settings.sockets));
+        let (ping, silence) = (settings.ping, settings.silence);
+        Hub { crowd: Mutex::new(HashMap::new()), places, tasks, stop, cut, ping, silence }
     }
 
     pub(crate) fn enter(self: &Arc<Self>, audience: Option<Uuid>) -> Result<Seat> {

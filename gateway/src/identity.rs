@@ -4,7 +4,6 @@
 //! key and a changed permission take effect at once, whatever a token says.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -14,17 +13,17 @@ use protocol::identity::{
     AgentStanding, CustomerStanding, KeyStanding, Login, ReadAgent, ReadCustomer, ReadKey,
 };
 use protocol::{Command, Context, Error, Op, Request, Result, Scope, Status, time};
-use ring::digest::{SHA256, digest};
 use serde_json::Map;
 use tokio::time::Instant;
 use tracing::warn;
 use uuid::Uuid;
 
 use crate::access::Caller;
+use crate::fingerprint;
 use crate::parts::Parts;
 use crate::query;
 use crate::recent::Recent;
-use crate::token::Tokens;
+use crate::token::{Bearer, Tokens};
 
 /// What every access key starts with.
 const KEY_PREFIX: &str = "vb_";
@@ -117,13 +116,12 @@ impl Authority {
     }
 
     async fn key(&self, key: &str, request_id: &Arc<str>) -> Result<Caller> {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
+        let hash = fingerprint::of(key);
         if let Some(caller) = self.keys.get(&hash) {
             return Ok(caller);
         }
         let asked = Instant::now();
-        let command = ReadKey { token_hash: hex(&hash) };
+        let command = ReadKey { token_hash: fingerprint::hex(&hash) };
         let op = Op::Ask(const { &ReadKey::VERB });
         let context = Context::new(Scope::Platform, request_id.clone());
         let standing: KeyStanding = self.ask("accesskey", op, &command, context).await.map_err(unknown)?;
@@ -178,7 +176,11 @@ impl Authority {
         let op = Op::Ask(const { &Login::VERB });
         let context = Context::new(Scope::Platform, request_id.clone());
         let standing: AgentStanding = self.ask("agent", op, &command, context).await?;
-        self.tokens.issue(&standing)
+        self.tokens.issue(Bearer {
+            id: standing.id,
+            customer_id: standing.customer_id,
+            username: standing.username,
+        })
     }
 
     async fn ask<C: Command, R: serde::de::DeserializeOwned>(
@@ -220,12 +222,4 @@ fn frozen(since: Option<&str>) -> Error {
         ("recovery_endpoint".to_owned(), "DELETE /auth/unregister".into()),
     ]));
     error
-}
-
-/// Lower case.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }

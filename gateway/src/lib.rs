@@ -5,7 +5,7 @@ mod auth;
 mod body;
 mod connection;
 mod cors;
-mod delivered;
+mod fingerprint;
 mod front;
 mod go_json;
 mod hub;
@@ -29,7 +29,6 @@ mod topics;
 mod websocket;
 
 pub use auth::UNSERVED;
-pub use delivered::DELIVERED;
 pub use parts::{Parts, Probe};
 pub use serve::{Server, start};
 pub use settings::{Limits, Rate, Settings};

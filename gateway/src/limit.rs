@@ -13,13 +13,14 @@ use tokio::time::{Duration, Instant, timeout};
 use tracing::warn;
 use uuid::Uuid;
 
+use crate::fingerprint;
 use crate::response::Refusal;
 use crate::settings::{Limits, Rate};
 
 /// VoIPBIN's patience with the shared counter, before it lets the request pass.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Keys counted at a time. Past it all counts are forgotten: a flood of addresses costs no memory.
+/// Addresses counted at a time. Past it all counts are forgotten: a flood of addresses costs no memory.
 const MOST: usize = 65_536;
 
 pub(crate) struct Limiter {
@@ -49,10 +50,7 @@ impl Limiter {
 
     /// Guesses at one password count together, wherever they come from.
     pub(crate) async fn username(&self, username: &str) -> Result<(), Refusal> {
-        let key = || {
-            let digest = ring::digest::digest(&ring::digest::SHA256, username.to_lowercase().as_bytes());
-            format!("rate:login:{}", crate::identity::hex(digest.as_ref()))
-        };
+        let key = || format!("rate:login:{}", fingerprint::hex(&fingerprint::of(&username.to_lowercase())));
         self.shared("username", self.limits.username, key).await
     }
 

@@ -85,7 +85,7 @@ fn of_op(resource: &Resource, ops: Ops, method: Method, op: &Op) -> Value {
 }
 
 fn of_verb(resource: &Resource, verb: &Verb, path: String) -> Operation {
-    let body = (verb.method != Method::Get).then(|| json!({"type": "object"}));
+    let body = matches!(verb.method, Method::Post | Method::Put).then(|| json!({"type": "object"}));
     let inputs = (parameters(&path), body);
     let value = operation(verb.method, &path, inputs, answer(resource, verb.reply));
     (verb.method, path, value)
@@ -132,10 +132,11 @@ fn operation(method: Method, path: &str, inputs: (Vec<Value>, Option<Value>), an
     operation
 }
 
-/// Every route has an id or none.
+/// What stands in the path.
 fn parameters(path: &str) -> Vec<Value> {
-    let id = json!({"name": "id", "in": "path", "required": true, "schema": of_kind(Kind::Id)});
-    if path.contains("{id}") { vec![id] } else { Vec::new() }
+    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let schema = |name: &str| of_kind(if name.ends_with("id") { Kind::Id } else { Kind::Text });
+    names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": schema(name)})).collect()
 }
 
 fn filters(resource: &Resource) -> Vec<Value> {

@@ -17,6 +17,7 @@ pub trait Probe: Send + Sync {
     fn metrics(&self) -> String;
 }
 
+/// The ports that requests go through, and nothing behind them.
 #[derive(Clone)]
 pub struct Parts {
     pub peers: Arc<dyn Dispatch>,

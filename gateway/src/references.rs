@@ -13,7 +13,9 @@ pub(crate) fn of(resource: &Resource, op: &Op, body: &Value) -> Result<Vec<(&'st
     let taken: fn(&Field) -> bool = match op {
         Op::Create => |field| field.create,
         Op::Update(_) => |field| field.update,
-        Op::List(_) | Op::Get(_) | Op::Delete(_) | Op::Verb(..) | Op::Ask(_) => return Ok(Vec::new()),
+        // a verb that sets a field names it as the row does
+        Op::Verb(..) | Op::Ask(_) => |_| true,
+        Op::List(_) | Op::Get(_) | Op::Delete(_) => return Ok(Vec::new()),
     };
     let mut found = Vec::new();
     for field in resource.fields.iter().filter(|field| taken(field)) {

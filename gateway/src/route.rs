@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 use protocol::catalog::{Locate, page};
-use protocol::{Catalog, Error, Method, Mount, Op, Ops, Page, Resource, Result};
+use protocol::{Catalog, Error, Method, Mount, Op, Ops, Page, Resource, Result, Row};
 use uuid::Uuid;
 
 use crate::access::{Wanted, is_offered};
@@ -92,17 +92,35 @@ pub(crate) fn starting() -> Error {
 /// The longest mount that has this path and method.
 fn mounted(catalog: &Catalog, method: &str, path: &str) -> Option<Routed> {
     let matching = catalog.mounts.iter().filter_map(|(mount, resource)| {
-        let rest = path.strip_prefix(mount.path)?;
-        let name = if rest.is_empty() { None } else { Some(rest.strip_prefix('/')?) };
+        let (captured, rest) = capture(mount.path, path)?;
+        let name = if rest.is_empty() { None } else { Some(rest) };
         let op = mount_op(catalog, (mount, resource), Method::parse(method)?, name)?;
-        Some((*mount, *resource, op, name))
+        Some((*mount, *resource, op, name, captured))
     });
-    let (mount, resource, op, name) = matching.max_by_key(|(mount, ..)| mount.path.len())?;
+    let (mount, resource, op, name, captured) = matching.max_by_key(|(mount, ..)| mount.path.len())?;
     let template = match name {
         None => format!("/v1.0/{}", mount.path),
         Some(name) => format!("/v1.0/{}/{name}", mount.path),
     };
-    Some(Routed { template, wanted: Ok(Wanted { resource, op, mount: Some(mount) }) })
+    Some(Routed { template, wanted: Ok(Wanted { resource, op, mount: Some(mount), captured }) })
+}
+
+/// What stands at the `{names}` of a mount's path, and what follows it.
+fn capture<'p>(mount: &str, path: &'p str) -> Option<(Row, &'p str)> {
+    let mut captured = Row::new();
+    let mut rest = path;
+    for part in mount.split('/') {
+        let (head, tail) = rest.split_once('/').unwrap_or((rest, ""));
+        match part.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(name) if !head.is_empty() => {
+                captured.insert(name.to_owned(), head.into());
+            }
+            _ if part == head => {}
+            Some(_) | None => return None,
+        }
+        rest = tail;
+    }
+    Some((captured, rest))
 }
 
 fn mount_op(
@@ -140,7 +158,7 @@ fn plain(catalog: &Catalog, method: &str, path: &str, query: &str) -> Option<Rou
         Err(_) => return None,
     };
     let open = offers(resource, &op) && is_offered(&op, &resource.access);
-    let wanted = found.map(|(resource, op)| Wanted { resource, op, mount: None });
+    let wanted = found.map(|(resource, op)| Wanted { resource, op, mount: None, captured: Row::new() });
     open.then(|| Routed { template: template(resource, &op), wanted })
 }
 

@@ -25,6 +25,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long tasks that were cut off may take to notice.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// A shorter key than this can be found by trying, and an empty one would let everybody in.
+const SHORTEST_KEY: usize = 16;
+
 /// A gateway that serves. Dropping it closes everything at once; [`Server::stop`] does it in order.
 pub struct Server {
     address: SocketAddr,
@@ -36,8 +39,11 @@ pub struct Server {
 /// Binds and serves until the server is stopped or dropped.
 ///
 /// # Errors
-/// The address cannot be bound, or the certificate cannot be used.
+/// The address cannot be bound, the certificate cannot be used, or the key of the tokens is too short.
 pub async fn start(parts: Parts, settings: Settings) -> Result<Server> {
+    if settings.jwt_key.len() < SHORTEST_KEY {
+        return Err(Error::invalid(format!("the key of the tokens must have at least {SHORTEST_KEY} bytes")));
+    }
     let tls = match &settings.tls {
         Some((certificate, key)) => Some(tls::acceptor(certificate, key).await?),
         None => None,
@@ -48,7 +54,7 @@ pub async fn start(parts: Parts, settings: Settings) -> Result<Server> {
     let listener = TcpListener::bind(settings.address).await.map_err(unbound)?;
     let address = listener.local_addr().map_err(unbound)?;
     let (tasks, stop, cut) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-    let hub = Arc::new(Hub::new(settings.sockets, tasks.clone(), stop.clone(), cut.clone()));
+    let hub = Arc::new(Hub::new(&settings, (tasks.clone(), stop.clone(), cut.clone())));
     tasks.spawn(hub.clone().run(parts.clone()));
     let places = Arc::new(Semaphore::new(settings.connections));
     let patience = settings.header_timeout;

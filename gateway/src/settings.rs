@@ -72,6 +72,10 @@ pub struct Settings {
     pub connections: usize,
     /// WebSockets at a time; one more is answered 503.
     pub sockets: usize,
+    /// How often a WebSocket is pinged, and its credential looked at again.
+    pub ping: Duration,
+    /// How long a WebSocket may leave pings unanswered.
+    pub silence: Duration,
     /// Believed about the address of the client, if set (`cf-connecting-ip`). Only behind a proxy that
     /// always sets it: else every client chooses the address it is limited by.
     pub client_address_header: Option<HeaderName>,
@@ -89,6 +93,8 @@ impl Settings {
             body_timeout: Duration::from_secs(30),
             connections: 10_000,
             sockets: 10_000,
+            ping: Duration::from_secs(10),
+            silence: Duration::from_secs(60),
             client_address_header: None,
         }
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
-use protocol::identity::AgentStanding;
 use protocol::ports::Clock;
 use protocol::{Error, Result, time};
 use serde::{Deserialize, Serialize};
@@ -36,7 +35,7 @@ pub(crate) struct Bearer {
     pub(crate) id: Uuid,
     pub(crate) customer_id: Uuid,
     #[serde(default)]
-    username: String,
+    pub(crate) username: String,
 }
 
 pub(crate) struct Tokens {
@@ -57,9 +56,8 @@ impl Tokens {
         Tokens { signing, checking, validation, clock }
     }
 
-    pub(crate) fn issue(&self, to: &AgentStanding) -> Result<String> {
+    pub(crate) fn issue(&self, agent: Bearer) -> Result<String> {
         let until = self.clock.now() + LIFE;
-        let agent = Bearer { id: to.id, customer_id: to.customer_id, username: to.username.clone() };
         let claims =
             Claims { r#type: AGENT.to_owned(), agent, exp: until.timestamp(), expire: time::stamp(until) };
         encode(&Header::new(Algorithm::HS256), &claims, &self.signing).map_err(Error::internal)

@@ -22,9 +22,7 @@ use crate::hub::{Hub, Seat};
 use crate::response::{Refusal, Response, text};
 use crate::{Authority, Caller, Credential};
 
-/// VoIPBIN's times: a ping, how long a client may leave pings unanswered, how long one write may take.
-const PING: Duration = Duration::from_secs(10);
-const SILENCE: Duration = Duration::from_secs(60);
+/// How long one write may take, as VoIPBIN's.
 const WRITE: Duration = Duration::from_secs(10);
 
 /// A client sends subscriptions only.
@@ -54,12 +52,13 @@ pub(crate) fn open(hub: &Arc<Hub>, request: Request<Incoming>, guest: Guest) -> 
     let config = WebSocketConfig::default().max_message_size(Some(MESSAGE)).max_frame_size(Some(MESSAGE));
     let Ok((response, upgrading)) = upgrade(request, Some(config)) else { return Ok(refuse()) };
     let seat = hub.enter(guest.caller.audience())?;
+    let (ping, silence) = (hub.ping, hub.silence);
     let (stop, cut) = (hub.stop.clone(), hub.cut.clone());
     let session = async move {
         if let Some(socket) = established(upgrading).await {
-            let mut pings = interval(PING);
+            let mut pings = interval(ping);
             pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            Session { socket, seat, guest, heard: Instant::now() }.run(pings, stop).await;
+            Session { socket, seat, guest, heard: Instant::now(), silence }.run(pings, stop).await;
         }
     };
     hub.tasks.spawn(async move { cut.run_until_cancelled(session).await });
@@ -76,6 +75,7 @@ struct Session {
     guest: Guest,
     /// The last pong.
     heard: Instant,
+    silence: Duration,
 }
 
 impl Session {
@@ -104,7 +104,7 @@ impl Session {
                 Some(Err(_)) | None => false,
             },
             _ = pings.tick() => {
-                self.heard.elapsed() < SILENCE
+                self.heard.elapsed() < self.silence
                     && self.is_welcome().await
                     && self.send(Message::Ping(bytes::Bytes::new())).await
             }

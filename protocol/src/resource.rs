@@ -50,6 +50,8 @@ pub struct Resource {
     pub access: Access,
     /// Owned by the installation, not by a customer (carriers, routes): `customer_id` is not forced.
     pub shared: bool,
+    /// A creation may name the id of the new row.
+    pub given_id: bool,
 }
 
 /// What every row has. `rev` counts its changes: it guards updates and caches and never leaves.
@@ -71,7 +73,15 @@ impl Resource {
             plain(fields[at].name);
             at += 1;
         }
-        Resource { name, path, fields, ops: Ops::ALL, access: Access::STAFF, shared: false }
+        Resource {
+            name,
+            path,
+            fields,
+            ops: Ops::ALL,
+            access: Access::STAFF,
+            shared: false,
+            given_id: false,
+        }
     }
     pub const fn ops(mut self, ops: Ops) -> Self {
         self.ops = ops;
@@ -83,6 +93,10 @@ impl Resource {
     }
     pub const fn shared(mut self) -> Self {
         self.shared = true;
+        self
+    }
+    pub const fn given_id(mut self) -> Self {
+        self.given_id = true;
         self
     }
 
@@ -111,7 +125,13 @@ impl Resource {
 
     /// The checked fields of a new row. A required one that is missing or empty is refused by name.
     pub fn pick_new(&self, body: &Value) -> Result<Row> {
-        let row = self.pick(body, |field| field.create)?;
+        // what belongs to the installation may still be for one customer: its operator says whose it is
+        let owner = |field: &Field| self.shared && field.name == "customer_id";
+        let given = |field: &Field| self.given_id && field.name == "id";
+        let mut row = self.pick(body, |field| field.create || owner(field) || given(field))?;
+        if row.get("id").is_some_and(|id| *id == Field::id("id").zero()) {
+            row.remove("id");
+        }
         let empty = |value: &Value| value.is_null() || value == "" || *value == Value::Array(Vec::new());
         match self.fields.iter().find(|f| f.required && row.get(f.name).is_none_or(empty)) {
             Some(missing) => Err(Error::invalid(format!("{} is required", missing.name))),
@@ -183,6 +203,24 @@ mod tests {
         assert_eq!(Value::Object(row), json!({"name": "a"}));
         assert_eq!(PHONE.pick_new(&json!({"name": ""})).expect_err("refused").message, "name is required");
         assert!(PHONE.pick(&json!([]), |_| true).is_err());
+    }
+
+    #[test]
+    fn only_a_shared_row_names_its_customer() {
+        const CABLE: Resource = Resource::new("cable", "cables", &[]).shared();
+        let id = "0190f3a0-0000-7000-8000-000000000001";
+        let row = CABLE.pick_new(&json!({"customer_id": id, "rev": 7})).expect("row");
+        assert_eq!(Value::Object(row), json!({"customer_id": id}));
+    }
+
+    #[test]
+    fn a_body_names_its_id_only_where_that_is_allowed() {
+        const OWN: Resource = Resource::new("own", "owns", &[]).given_id();
+        let id = "0190f3a0-0000-7000-8000-000000000001";
+        assert_eq!(Value::Object(OWN.pick_new(&json!({"id": id})).expect("row")), json!({"id": id}));
+        assert!(OWN.pick_new(&json!({"id": uuid::Uuid::nil()})).expect("row").is_empty());
+        assert!(OWN.pick_new(&json!({"id": "mine"})).is_err());
+        assert_eq!(PHONE.pick_new(&json!({"id": id, "name": "a"})).expect("row").get("id"), None);
     }
 
     #[test]

@@ -13,11 +13,9 @@ use crate::direct::api::{DIRECT, NameResource, Unname};
 pub(super) fn check_username(value: &Value) -> Result<()> {
     match value.as_str().is_some_and(is_email) {
         true => Ok(()),
-        false => Err(Error::new(
-            Status::InvalidArgument,
-            "INVALID_USERNAME_FORMAT",
-            "must be an e-mail address",
-        )),
+        false => {
+            Err(Error::new(Status::InvalidArgument, "INVALID_USERNAME_FORMAT", "must be an e-mail address"))
+        }
     }
 }
 
@@ -63,10 +61,13 @@ async fn undo(agents: &Agents, by: &Context, (id, name): (Uuid, &str), error: Er
     if let Err(error) = agents.deps.ask_all(&DIRECT, Unname { resource_id: id }, by).await {
         warn!(agent = %id, %error, "direct hash of a refused agent not removed");
     }
-    match error.status {
-        Status::AlreadyExists if is_taken(agents, name).await.unwrap_or_default() => exists(),
-        Status::AlreadyExists => addresses::assigned(),
-        _ => error,
+    if error.status != Status::AlreadyExists {
+        return error;
+    }
+    match is_taken(agents, name).await {
+        Ok(true) => exists(),
+        Ok(false) => addresses::assigned(),
+        Err(error) => error,
     }
 }
 

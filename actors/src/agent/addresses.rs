@@ -1,11 +1,11 @@
 //! The addresses of an agent: an extension of its customer, a telephone number, a SIP address. Within a
 //! customer an address belongs to one agent only, so that a call from it has one owner.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use protocol::ports::{Filter, Unit, Write};
-use protocol::{Address, Command, Context, Error, Op, Result, Row, Rule, Status, Verb, read};
+use protocol::{Address, Command, Context, Error, Op, Result, Row, Rule, Scope, Status, Verb, read};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -34,13 +34,10 @@ pub(super) async fn set_addresses(
     command: SetAddresses,
 ) -> Result<Row> {
     let row = agents.rows().get(by.scope, id).await?;
-    let by = Context { scope: protocol::Scope::Customer(read::<Owner>(&row)?.customer_id), ..by };
+    let by = Context { scope: Scope::Customer(read::<Owner>(&row)?.customer_id), ..by };
     let addresses = admit(&agents, &by, command.addresses).await?;
     let outcome = again(|| replace(&agents, &by, id, &addresses)).await;
-    outcome.map_err(|error| match error.status {
-        Status::AlreadyExists => assigned(),
-        _ => error,
-    })
+    outcome.map_err(|error| if error.status == Status::AlreadyExists { assigned() } else { error })
 }
 
 #[derive(Deserialize)]
@@ -72,16 +69,16 @@ pub(super) async fn take(
         rev: i64,
     }
     let customer = by.customer()?;
-    let mut wanted: HashMap<Uuid, ()> = addresses.iter().map(|a| (key(customer, a), ())).collect();
+    let mut wanted: BTreeSet<Uuid> = addresses.iter().map(|address| key(customer, address)).collect();
     let filter = Filter::by("agent_id", json!(agent));
     for row in agents.places().some(by.scope, filter, MOST as u32).await? {
         let Place { id, address_key, rev } = read(&row)?;
-        if wanted.remove(&address_key).is_none() {
+        if !wanted.remove(&address_key) {
             let patch = agents.places().tombstone();
             unit.writes.push(Write::Update { resource: &AGENT_ADDRESS, id, scope: by.scope, patch, rev });
         }
     }
-    for key in wanted.into_keys() {
+    for key in wanted {
         let place = [
             ("customer_id".to_owned(), json!(customer)),
             ("agent_id".to_owned(), json!(agent)),
@@ -143,7 +140,8 @@ fn is_e164(target: &str) -> bool {
 
 fn unrepeated(addresses: &[Address]) -> Result<()> {
     let same = |a: &Address, b: &Address| a.r#type == b.r#type && a.target == b.target;
-    let repeated = |(at, address): (usize, &Address)| addresses[..at].iter().any(|other| same(other, address));
+    let repeated =
+        |(at, address): (usize, &Address)| addresses[..at].iter().any(|other| same(other, address));
     match addresses.iter().enumerate().any(repeated) {
         true => Err(Error::invalid("addresses must not repeat one another")),
         false => Ok(()),

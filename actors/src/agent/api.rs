@@ -5,7 +5,7 @@ use protocol::{Address, Command, Verb};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub(crate) use super::AGENT;
+pub use super::AGENT;
 
 /// Where an agent is reached. Asked of one agent.
 #[derive(Serialize, Deserialize)]

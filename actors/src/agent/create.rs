@@ -48,5 +48,6 @@ pub(super) async fn create_admin(
 
 /// Addresses come as any JSON: what is wrong with them is the caller's mistake, not ours.
 fn wanted(row: &Row) -> Result<Wanted> {
-    Wanted::deserialize(Value::Object(row.clone())).map_err(|error| protocol::Error::invalid(error.to_string()))
+    Wanted::deserialize(Value::Object(row.clone()))
+        .map_err(|error| protocol::Error::invalid(error.to_string()))
 }

@@ -2,11 +2,11 @@
 //! customer stays: nobody else could make another one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use protocol::ports::Unit;
 use protocol::{Context, Error, Result, Row, Scope, read};
 use serde::Deserialize;
-use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::permission::{Bits, is_admin};
@@ -40,20 +40,20 @@ pub(super) async fn keep_an_admin(agents: &Agents, row: &Row) -> Result<()> {
     if !is_admin(leaving.permission) {
         return Ok(());
     }
-    let others = Arc::new(Mutex::new(0_usize));
+    let others = Arc::new(AtomicUsize::new(0));
     let rows = agents.rows();
     rows.each(read::<Owner>(row)?.customer_id, |row| {
         let others = others.clone();
         async move {
             let bits: Bits = read(&row)?;
             if bits.id != leaving.id && is_admin(bits.permission) {
-                *others.lock().await += 1;
+                others.fetch_add(1, Ordering::Relaxed);
             }
             Ok(())
         }
     })
     .await?;
-    match *others.lock().await {
+    match others.load(Ordering::Relaxed) {
         0 => Err(Error::state("the last admin of a customer cannot go")),
         _ => Ok(()),
     }

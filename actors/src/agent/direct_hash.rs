@@ -23,12 +23,7 @@ struct Owner {
     customer_id: Uuid,
 }
 
-pub(super) async fn regenerate(
-    agents: Arc<Agents>,
-    by: Context,
-    id: Uuid,
-    _: RegenerateHash,
-) -> Result<Row> {
+pub(super) async fn regenerate(agents: Arc<Agents>, by: Context, id: Uuid, _: RegenerateHash) -> Result<Row> {
     let owner: Owner = read(&agents.rows().get(by.scope, id).await?)?;
     let by = Context { scope: Scope::Customer(owner.customer_id), ..by };
     let command = NameResource { resource_type: "agent".into(), resource_id: id, regenerate: true };

@@ -30,7 +30,7 @@ use crate::kernel::{Domain, Rows};
 const NAME: &str = "agent-manager";
 const STATUSES: &[&str] = &["", "available", "away", "busy", "offline", "ringing"];
 
-pub(crate) static AGENT: Resource = Resource::new(
+pub static AGENT: Resource = Resource::new(
     "agent",
     "agents",
     &[
@@ -92,7 +92,8 @@ async fn again<T, F: Future<Output = Result<T>>>(attempt: impl Fn() -> F) -> Res
 }
 
 pub(crate) fn domain(deps: &Deps) -> Domain {
-    let agents = Agents { deps: deps.clone(), hashing: password::Hashing::default(), leaving: Mutex::new(()) };
+    let agents =
+        Agents { deps: deps.clone(), hashing: password::Hashing::default(), leaving: Mutex::new(()) };
     let agents = Arc::new(agents);
     let own = Access::all(Rule::Own);
     let profile = Ops::GET.and(Ops::UPDATE);

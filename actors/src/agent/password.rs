@@ -70,7 +70,8 @@ pub(super) async fn set_password(
     command: SetPassword,
 ) -> Result<Row> {
     check(&json!(command.password)).map_err(|error| Error::invalid(format!("password {}", error.message)))?;
-    let patch = Row::from_iter([("password".to_owned(), json!(agents.hashing.hash(command.password).await?))]);
+    let patch =
+        Row::from_iter([("password".to_owned(), json!(agents.hashing.hash(command.password).await?))]);
     agents.rows().change(id, patch, "updated", &by).await
 }
 

@@ -23,7 +23,9 @@ pub(super) async fn find_or_open(state: &Billing, customer: Uuid) -> Result<Opti
     }
     match open(state, customer).await {
         // somebody else opened it now, or it was there and is closed
-        Err(error) if error.status == Status::AlreadyExists => state.deps.store.get(&ACCOUNT, scope, id).await,
+        Err(error) if error.status == Status::AlreadyExists => {
+            state.deps.store.get(&ACCOUNT, scope, id).await
+        }
         opened => opened.map(Some),
     }
 }

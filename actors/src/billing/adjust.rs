@@ -68,12 +68,7 @@ pub(super) async fn balance_subtract_force(
     adjust(&state, &by, id, (-micro(command.balance)?, command.idempotency_key)).await
 }
 
-async fn adjust(
-    state: &Billing,
-    by: &Context,
-    id: Uuid,
-    (credit, key): (i64, Option<Uuid>),
-) -> Result<Row> {
+async fn adjust(state: &Billing, by: &Context, id: Uuid, (credit, key): (i64, Option<Uuid>)) -> Result<Row> {
     let key = key.unwrap_or_else(Uuid::new_v4);
     let _turn = state.turn(id).await;
     match again(|| once(state, by, id, (credit, key))).await {
@@ -110,7 +105,9 @@ fn micro(dollars: f64) -> Result<i64> {
     let micro = (dollars * MICRO).round();
     match dollars.is_finite() && dollars <= MOST_DOLLARS && micro >= 1.0 {
         true => Ok(micro as i64),
-        false => Err(Error::invalid(format!("balance must be more than 0 and at most {MOST_DOLLARS} dollars"))),
+        false => {
+            Err(Error::invalid(format!("balance must be more than 0 and at most {MOST_DOLLARS} dollars")))
+        }
     }
 }
 

@@ -31,9 +31,9 @@ pub(super) async fn start(state: Arc<Billing>, event: Arc<Event>) -> Result<()> 
         Some(_) | None => return Ok(()),
     }
     let started = Row::from_iter([("tm_billing_start".to_owned(), json!(call.tm_progressing))]);
-    let changed = state.entries().alter(id, "updated", &by, |row| match pending(row)? {
+    let patch = |row: &Row| match pending(row)? {
         true => Ok(started.clone()),
         false => Ok(Row::new()),
-    });
-    changed.await.map(drop)
+    };
+    state.entries().alter(id, "updated", &by, patch).await.map(drop)
 }

@@ -98,8 +98,11 @@ mod tests {
         let entry: Entry = serde_json::from_value(row).expect("an entry");
         assert!(entry.is_open());
         assert_eq!(entry.price(), Price { token: 1, credit: 2 });
-        assert_eq!(Value::Object(entry.hold.patch()), json!({
-            "reserved_units": 3, "reserved_token": 4, "reserved_credit": 5,
-        }));
+        assert_eq!(
+            Value::Object(entry.hold.patch()),
+            json!({
+                "reserved_units": 3, "reserved_token": 4, "reserved_credit": 5,
+            })
+        );
     }
 }

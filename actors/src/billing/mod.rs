@@ -30,6 +30,8 @@ use uuid::Uuid;
 
 use crate::kernel::{Domain, Rows};
 
+pub(crate) use rate::RATE;
+
 const NAME: &str = "billing-manager";
 
 /// One per customer, under an id that follows from the customer's: it cannot come into being twice.
@@ -104,7 +106,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .on(&state, payment_info::payment_info)
         .on(&state, top_up::top_up)
         .resource(&BILLING)
-        .resource(&rate::RATE)
+        .resource(&RATE)
         .follow(&state, "customer_created", "open", customer::created)
         .follow(&state, "customer_frozen", "freeze", customer::frozen)
         .follow(&state, "customer_recovered", "recover", customer::recovered)

@@ -32,7 +32,8 @@ pub(super) async fn payment_info(
     id: Uuid,
     command: PaymentInfo,
 ) -> Result<Row> {
-    let given = [("payment_type", command.payment_type, TYPES), ("payment_method", command.payment_method, METHODS)];
+    let given =
+        [("payment_type", command.payment_type, TYPES), ("payment_method", command.payment_method, METHODS)];
     let mut patch = Row::new();
     for (name, value, of) in given {
         let Some(value) = value else { continue };

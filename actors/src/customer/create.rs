@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Customers;
+use crate::billing::api::account_of;
 
 pub(super) async fn create(customers: Arc<Customers>, by: Context, mut row: Row) -> Result<Value> {
     let id = Uuid::now_v7();
@@ -16,6 +17,7 @@ pub(super) async fn create(customers: Arc<Customers>, by: Context, mut row: Row)
         ("id".to_owned(), json!(id)),
         ("status".to_owned(), json!("active")),
         ("email_verified".to_owned(), json!(true)),
+        ("billing_account_id".to_owned(), json!(account_of(id))),
         ("webhook_secret".to_owned(), json!(random())),
     ]);
     let by = Context { scope: Scope::Customer(id), ..by };

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::Customers;
 use super::standing::Standing;
+use crate::kernel::id_of;
 
 /// How long a freeze can be taken back. The gateway tells frozen customers this date.
 pub(super) const GRACE: TimeDelta = TimeDelta::days(30);
@@ -50,17 +51,13 @@ pub(super) async fn erase(customers: Arc<Customers>, by: Context, id: Uuid, _: E
 
 async fn end(customers: &Customers, by: &Context, row: Row, mut patch: Row) -> Result<Row> {
     let rows = customers.rows();
-    let id = standing_id(&row)?;
+    let id = id_of(&row)?;
     patch.extend(rows.tombstone());
     patch.insert("status".into(), json!("deleted"));
     let mut unit = Unit::default();
     let gone = rows.amend(&mut unit, row, patch, "deleted", by)?;
     unit.timers.push(Pending::Cancel(timer(id)));
     customers.deps.store.commit(unit).await.map(|()| gone)
-}
-
-fn standing_id(row: &Row) -> Result<Uuid> {
-    read::<Standing>(row).map(|standing| standing.id)
 }
 
 fn anonymous(id: Uuid) -> Row {
@@ -85,7 +82,8 @@ mod tests {
     fn an_erased_customer_names_nobody() {
         let id = Uuid::now_v7();
         let row = anonymous(id);
-        let personal = ["name", "email", "detail", "phone_number", "address", "webhook_uri", "webhook_secret"];
+        let personal =
+            ["name", "email", "detail", "phone_number", "address", "webhook_uri", "webhook_secret"];
         for name in personal {
             let text = row.get(name).and_then(|value| value.as_str()).expect("replaced");
             assert!(text.is_empty() || text.contains(&id.simple().to_string()[..8]), "{name}");

@@ -26,7 +26,7 @@ use crate::kernel::{Domain, Rows};
 const NAME: &str = "customer-manager";
 
 /// Shared, because operators see all of them; each still stands under its own `customer_id`.
-pub(crate) static CUSTOMER: Resource = Resource::new(
+pub static CUSTOMER: Resource = Resource::new(
     "customer",
     "customers",
     &[
@@ -50,7 +50,7 @@ pub(crate) static CUSTOMER: Resource = Resource::new(
 .access(Access::PLATFORM)
 .shared();
 
-pub(crate) static ACCESSKEY: Resource = Resource::new(
+pub static ACCESSKEY: Resource = Resource::new(
     "accesskey",
     "accesskeys",
     &[
@@ -100,5 +100,4 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .create(&customers, accesskey::create)
         .ask(&customers, read_key::read_key)
         .follow(&customers, "customer_deleted", "customer_deleted", customer_deleted::delete_keys)
-        .follow(&customers, "billing_account_created", "billing_account", billing_account::opened)
 }

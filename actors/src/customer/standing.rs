@@ -12,7 +12,6 @@ use super::Customers;
 /// The part of a customer that decides about it.
 #[derive(Deserialize)]
 pub(super) struct Standing {
-    pub(super) id: Uuid,
     pub(super) status: String,
     pub(super) tm_deletion_scheduled: Option<String>,
 }
@@ -23,7 +22,6 @@ pub(super) async fn standing(
     id: Uuid,
     _: ReadCustomer,
 ) -> Result<CustomerStanding> {
-    let Standing { status, tm_deletion_scheduled, .. } =
-        read(&customers.rows().get(by.scope, id).await?)?;
+    let Standing { status, tm_deletion_scheduled } = read(&customers.rows().get(by.scope, id).await?)?;
     Ok(CustomerStanding { status, tm_deletion_scheduled })
 }

@@ -20,11 +20,7 @@ const NAME: &str = "direct-manager";
 pub(crate) static DIRECT: Resource = Resource::new(
     "direct",
     "directs",
-    &[
-        Field::text("resource_type").filter(),
-        Field::id("resource_id").unique(),
-        Field::text("hash").unique(),
-    ],
+    &[Field::text("resource_type").filter(), Field::id("resource_id").unique(), Field::text("hash").unique()],
 )
 .ops(Ops::NONE)
 .access(Access::INTERNAL);
@@ -59,6 +55,5 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .ask(&directs, unname::unname)
         .ask(&directs, find::find)
         .follow(&directs, "customer_deleted", "customer_deleted", customer_deleted::delete_all);
-    ENDS.into_iter()
-        .fold(domain, |domain, end| domain.follow(&directs, end, end, resource_deleted::delete))
+    ENDS.into_iter().fold(domain, |domain, end| domain.follow(&directs, end, end, resource_deleted::delete))
 }

@@ -13,17 +13,12 @@ pub(super) fn is_template(text: &str) -> bool {
     text.find("${").is_some_and(|at| text[at..].contains('}'))
 }
 
-/// Fills in one text. An unknown name becomes nothing; `${` without `}` stays.
+/// Fills in all texts of an option, at any depth, except those below the field `except`. An unknown name
+/// becomes nothing; `${` without `}` stays.
 ///
 /// # Errors
-/// When the result of this call is larger than all variables of an activeflow may be: a few hundred bytes of
-/// `${a}${a}...` could otherwise ask for gigabytes.
-pub(super) fn expand(text: &str, variables: &Variables) -> Result<String> {
-    let mut left = TOTAL;
-    fill(text, variables, &mut left)
-}
-
-/// Fills in all texts of an option, at any depth, except those below the field `except`.
+/// When the result is larger than all variables of an activeflow may be: a few hundred bytes of `${a}${a}...`
+/// could otherwise ask for gigabytes.
 pub(super) fn expand_option(
     option: &Map<String, Value>,
     except: &str,
@@ -89,6 +84,10 @@ mod tests {
             variables.put(name, value);
         }
         variables
+    }
+
+    fn expand(text: &str, variables: &Variables) -> Result<String> {
+        fill(text, variables, &mut TOTAL.clone())
     }
 
     fn check(text: &str, expected: &str) {

@@ -44,9 +44,7 @@ pub(super) async fn available(numbers: Arc<Numbers>, _: Context, command: ListAv
         "virtual" => free(&numbers, usize::try_from(most).unwrap_or_default()).await?,
         _ => Vec::new(),
     };
-    let offer = |number: String| {
-        json!({"number": number, "country": "", "region": "", "postal_code": "", "features": ["voice"]})
-    };
+    let offer = |number: String| json!({"number": number, "country": "", "region": "", "postal_code": "", "features": ["voice"]});
     Ok(json!({"result": free.into_iter().map(offer).collect::<Vec<_>>()}))
 }
 

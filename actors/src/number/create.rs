@@ -49,12 +49,12 @@ pub(super) async fn add(
         ("status".to_owned(), json!("active")),
         ("tm_purchase".to_owned(), json!(time::stamp(numbers.deps.clock.now()))),
     ]);
-    numbers.rows().insert(row, by).await.map_err(|error| match error.status {
-        Status::AlreadyExists => {
-            Error::new(Status::AlreadyExists, "NUMBER_ALREADY_EXISTS", "This number is taken already.")
+    match numbers.rows().insert(row, by).await {
+        Err(error) if error.status == Status::AlreadyExists => {
+            Err(Error::new(Status::AlreadyExists, "NUMBER_ALREADY_EXISTS", "This number is taken already."))
         }
-        _ => error,
-    })
+        outcome => outcome,
+    }
 }
 
 fn no_carrier() -> Error {

@@ -7,14 +7,14 @@ use protocol::{Command, Reply, Verb};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub(crate) use super::{EXTENSION, TRUNK};
+pub(crate) use super::EXTENSION;
 
 /// What to do with a SIP request for `domain` from `source`. Asked of the collection of extensions.
 #[derive(Serialize, Deserialize)]
-pub struct FindGate {
-    pub domain: String,
-    pub from_domain: String,
-    pub source: IpAddr,
+pub(crate) struct FindGate {
+    pub(crate) domain: String,
+    pub(crate) from_domain: String,
+    pub(crate) source: IpAddr,
 }
 
 impl Command for FindGate {
@@ -24,7 +24,7 @@ impl Command for FindGate {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum GateAnswer {
+pub(crate) enum GateAnswer {
     Unknown,
     Trusted(Subject),
     Open,
@@ -33,9 +33,9 @@ pub enum GateAnswer {
 
 /// What a digest answer is checked against. Asked of the collection of extensions.
 #[derive(Serialize, Deserialize)]
-pub struct FindSecret {
-    pub realm: String,
-    pub username: String,
+pub(crate) struct FindSecret {
+    pub(crate) realm: String,
+    pub(crate) username: String,
 }
 
 impl Command for FindSecret {
@@ -44,19 +44,19 @@ impl Command for FindSecret {
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-pub struct SecretAnswer {
-    pub subject: Subject,
+pub(crate) struct SecretAnswer {
+    pub(crate) subject: Subject,
     /// Lower-case hex MD5 of `username:realm:password`.
-    pub ha1: String,
+    pub(crate) ha1: String,
 }
 
 /// Adds, refreshes or removes contacts of an extension and answers those that are left, at most three.
 #[derive(Serialize, Deserialize)]
-pub struct Bind {
-    pub contacts: Vec<Contact>,
+pub(crate) struct Bind {
+    pub(crate) contacts: Vec<Contact>,
     /// Remove every one first (`Contact: *`).
     #[serde(default)]
-    pub all: bool,
+    pub(crate) all: bool,
 }
 
 impl Command for Bind {

@@ -1,6 +1,7 @@
 //! Where a call to the telephone network goes.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use protocol::{Command, Verb};
 use serde::{Deserialize, Serialize};
@@ -54,4 +55,15 @@ pub(crate) struct ReportAttempt {
 impl Command for ReportAttempt {
     const VERB: Verb = Verb::internal("report");
     type Reply = ();
+}
+
+/// The carrier whose calls come from this address. Asked of the collection of providers.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct FindCarrier {
+    pub(crate) source: IpAddr,
+}
+
+impl Command for FindCarrier {
+    const VERB: Verb = Verb::internal("find_carrier");
+    type Reply = Option<Uuid>;
 }

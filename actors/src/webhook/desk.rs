@@ -182,7 +182,9 @@ mod tests {
         }
         assert_eq!(served, WAITING_EACH);
         let inner = desk.lock();
-        assert!(inner.lines.is_empty() && inner.known.is_empty() && inner.turns.is_empty() && inner.busy == 0);
+        assert!(
+            inner.lines.is_empty() && inner.known.is_empty() && inner.turns.is_empty() && inner.busy == 0
+        );
     }
 
     #[test]

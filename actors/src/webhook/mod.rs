@@ -20,7 +20,6 @@ use chrono::TimeDelta;
 use protocol::ports::{Deps, Filter, Pending, Timer};
 use protocol::{Access, Field, Ops, Resource, Row, time};
 use serde_json::json;
-use tokio::time::Duration;
 use uuid::Uuid;
 
 use crate::aging::Records;
@@ -51,9 +50,6 @@ pub(crate) static DELIVERY: Resource = Resource::new(
 .ops(Ops::READ)
 .access(Access::STAFF);
 
-/// Attempts that run end within this at a shutdown, or are made again.
-const SHUTDOWN: Duration = Duration::from_secs(10);
-
 pub(crate) fn domain(deps: &Deps) -> Domain {
     let state = Arc::new(Webhooks { deps: deps.clone(), desk: Arc::new(Desk::default()) });
     let sending = state.clone();
@@ -61,7 +57,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
     Domain::new(NAME, deps)
         .asks(&["customer-manager"])
         .child(finished().child(deps))
-        .child(sender.shutdown(SHUTDOWN))
+        .child(sender)
         .resource(&DELIVERY)
         .ask(&state, enqueue::send)
         .on(&state, attempt::attempt)

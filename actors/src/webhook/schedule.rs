@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn the_schedule_is_svix_within_a_tenth() {
-        let seconds = |luck| (1..=8).map_while(|n| pause(n, luck)).map(|p| p.num_seconds()).collect::<Vec<_>>();
+        let seconds =
+            |luck| (1..=8).map_while(|n| pause(n, luck)).map(|p| p.num_seconds()).collect::<Vec<_>>();
         assert_eq!(seconds(0.0), [5, 300, 1_800, 7_200, 18_000, 36_000, 36_000]);
         assert_eq!(seconds(1.0), [5, 330, 1_980, 7_920, 19_800, 39_600, 39_600]);
         assert_eq!(seconds(-1.0), [4, 270, 1_620, 6_480, 16_200, 32_400, 32_400]);

@@ -24,7 +24,8 @@ pub(super) async fn run(state: Arc<Webhooks>, token: CancellationToken) -> Resul
             }
         }
     }
-    // an attempt whose end is not stored would be made again
+    // an attempt whose end is not stored is made again; one that hangs is not waited for: the supervisor
+    // ends this task, and with it what is left
     while attempts.join_next().await.is_some() {}
     Ok(())
 }

@@ -251,7 +251,8 @@ async fn no_spelling_reaches_the_canary() {
 #[tokio::test]
 async fn an_allowed_place_gets_the_request_and_its_answer_comes_back() {
     let (listener, port) = listen().await;
-    let server = tokio::spawn(async move {
+    let mut server = JoinSet::new();
+    server.spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         let request = receive(&mut stream).await;
         let answer = b"HTTP/1.1 201 Created\r\ncontent-type: text/x\r\ncontent-length: 2\r\n\r\nok";
@@ -264,7 +265,7 @@ async fn an_allowed_place_gets_the_request_and_its_answer_comes_back() {
         (answer.status, answer.content_type.as_str(), answer.body.as_ref()),
         (201, "text/x", &b"ok"[..])
     );
-    let request = server.await.expect("no panic");
+    let request = server.join_next().await.expect("a task").expect("no panic");
     assert!(request.starts_with("POST /hook?a=1 HTTP/1.1\r\n"), "{request}");
     assert!(
         request.contains("x-test: 1") && request.contains(&format!("host: 127.0.0.1:{port}")),

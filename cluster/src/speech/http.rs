@@ -97,20 +97,21 @@ impl Http {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
-    use tokio::task::JoinHandle;
+    use tokio::task::JoinSet;
 
     use super::*;
     use crate::outward::Reach;
 
     /// Gives one answer and hands back the request.
-    async fn server(head: &'static str, body: Bytes) -> (JoinHandle<String>, String) {
+    async fn server(head: &'static str, body: Bytes) -> (JoinSet<String>, String) {
         let (listener, port) = loop {
             let port: u16 = rand::random_range(20_000..32_000);
             if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
                 break (listener, port);
             }
         };
-        let served = tokio::spawn(async move {
+        let mut served = JoinSet::new();
+        served.spawn(async move {
             let (mut stream, _) = listener.accept().await.expect("a connection");
             let (mut request, mut piece) = (String::new(), [0; 4096]);
             while !request.ends_with('}') {
@@ -137,9 +138,9 @@ mod tests {
     #[tokio::test]
     async fn the_endpoint_is_asked_as_openai_is() {
         let audio = wav::encode(24_000, &[1, 2, 3]);
-        let (served, url) = server("200 OK", audio.clone()).await;
+        let (mut served, url) = server("200 OK", audio.clone()).await;
         assert_eq!(engine(url).say(&utterance("")).await.expect("audio"), audio);
-        let request = served.await.expect("no panic");
+        let request = served.join_next().await.expect("a task").expect("no panic");
         assert!(request.starts_with("POST /v1/audio/speech HTTP/1.1\r\n"), "{request}");
         assert!(request.contains("authorization: Bearer sk-1\r\n"), "{request}");
         let body = request.split_once("\r\n\r\n").expect("a body").1;

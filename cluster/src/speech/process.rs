@@ -85,6 +85,7 @@ pub(super) struct Process {
     voice: String,
     scratch: PathBuf,
     places: Semaphore,
+    within: Duration,
 }
 
 impl Process {
@@ -104,7 +105,8 @@ impl Process {
         let listing = timeout(TIMEOUT, listing).await.ok()?.ok()?;
         let voices = kind.voices(&String::from_utf8_lossy(&listing.stdout));
         let places = Semaphore::new(AT_ONCE);
-        (!voices.is_empty()).then_some(Process { kind, program, voices, voice, scratch, places })
+        let within = TIMEOUT;
+        (!voices.is_empty()).then_some(Process { kind, program, voices, voice, scratch, places, within })
     }
 
     /// The voice that was asked for, else one for the language, else the operator's. None: the engine's own.
@@ -150,7 +152,9 @@ impl Speech for Process {
     async fn say(&self, utterance: &Utterance) -> Result<Bytes> {
         let text = plain(&utterance.text)?;
         let spoken = self.speak(&text, self.voice(utterance));
-        timeout(TIMEOUT, spoken).await.map_err(|_| Error::unavailable("the speech engine took too long"))?
+        timeout(self.within, spoken)
+            .await
+            .map_err(|_| Error::unavailable("the speech engine took too long"))?
     }
 }
 
@@ -270,6 +274,7 @@ mod tests {
             voice: String::new(),
             scratch: PathBuf::new(),
             places: Semaphore::new(1),
+            within: TIMEOUT,
         };
         let check = |engine: &Process, language: &str, voice: &str, expected: Option<&str>| {
             assert_eq!(engine.voice(&utterance("", language, voice)), expected, "{language} {voice}");
@@ -287,23 +292,40 @@ mod tests {
         check(&engine, "en-US", "rms", Some("rms"));
     }
 
-    #[tokio::test]
-    async fn an_engine_that_fails_is_unavailable() {
-        let folder = scratch();
-        let failing = folder.join("fails");
-        std::fs::write(&failing, "#!/bin/sh\nexit 3\n").expect("written");
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        std::fs::set_permissions(&failing, mode).expect("made executable");
-        let engine = Process {
+    /// An engine that is this script.
+    fn scripted(folder: &Path, script: &str) -> Process {
+        let program = folder.join("engine");
+        // Written by a shell: a file that this process has open for writing may be inherited by another
+        // test's child for a moment, and cannot be run meanwhile.
+        let written = std::process::Command::new("sh")
+            .args(["-c", r#"printf '#!/bin/sh\n%s\n' "$1" > "$0" && chmod 700 "$0""#])
+            .arg(&program)
+            .arg(script)
+            .status();
+        assert!(written.expect("a shell").success());
+        Process {
             kind: Kind::Flite,
-            program: failing,
+            program,
             voices: BTreeSet::new(),
             voice: String::new(),
-            scratch: folder.clone(),
+            scratch: folder.to_owned(),
             places: Semaphore::new(1),
-        };
-        let failed = engine.say(&utterance("x", "", "")).await.expect_err("failed");
-        assert!(failed.message.contains("exit status: 3"), "{failed}");
-        std::fs::remove_dir_all(folder).expect("removed");
+            within: Duration::from_millis(500),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_fails_or_hangs_is_unavailable_and_leaves_nothing() {
+        for (script, said) in
+            [("exit 3", "exit status: 3"), ("echo RIFF > $4", "no WAV file"), ("exec sleep 600", "too long")]
+        {
+            let folder = scratch();
+            let engine = scripted(&folder, script);
+            let failed = engine.say(&utterance("x", "", "")).await.expect_err(script);
+            assert_eq!(failed.status, protocol::Status::Unavailable);
+            assert!(failed.message.contains(said), "{script}: {failed}");
+            assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), 1, "only the engine is left");
+            std::fs::remove_dir_all(folder).expect("removed");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use protocol::ports::voice::{Gate, Incoming, LegId, LegState, Origin, Party, Subject, Transport};
+use protocol::ports::voice::{Gate, Incoming, LegId, LegState, Origin, Party, Subject};
 use protocol::{Error, Result, Status};
 use rsipstack::sip::{Headers, Method, Request, Response};
 use rsipstack::transaction::TransactionReceiver;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::call::leg::{Handle, Leg, MAILBOX};
 use crate::call::session::Session;
-use crate::call::{Dialog, Effect, Input, Phase, Role, dialog::Serving, outgoing};
+use crate::call::{Dialog, Effect, Input, Role, dialog::Serving, outgoing};
 use crate::engine::{RETRY_AFTER, Shared};
 use crate::sip::auth::Proof;
 use crate::sip::headers::{self, ALLOW, NameAddr, Target};
@@ -175,18 +175,27 @@ async fn invited(shared: Arc<Shared>, asked: Asked, mail: Mail, permit: OwnedSem
         Ok((dialog, handle)) => {
             drop(permit);
             let replies = HashMap::from([(dialog.remote_cseq, asked.reply)]);
-            let leg = Leg { id, dialog, shared: shared.clone(), handle, inputs: mail.1, replies, timers: Vec::new() };
+            let leg = Leg {
+                id,
+                dialog,
+                shared: shared.clone(),
+                handle,
+                inputs: mail.1,
+                replies,
+                timers: Vec::new(),
+                parked: None,
+            };
             leg.run(vec![Effect::Journal]).await;
         }
         Err(error) => {
             debug!(%error, "call refused");
             shared.media.close(id);
             shared.legs.remove(&id);
+            shared.invites.remove(&identity);
             let status = refusal(&error);
             if status == 503 { busy(&asked) } else { refuse(&asked, status, "") }
         }
     }
-    shared.invites.remove(&identity);
 }
 
 /// What makes two INVITEs the same call that came two ways (RFC 3261 8.2.2.2).
@@ -239,9 +248,10 @@ async fn dialog(shared: &Shared, asked: &Asked, id: LegId) -> Result<Dialog> {
     let contact = headers::list(&request.headers, "Contact").first().and_then(|value| NameAddr::parse(value));
     let contact = contact.ok_or_else(|| Error::invalid("An INVITE needs a Contact."))?;
     let path = Path::to(asked.transport, asked.source);
-    let own = shared.wire.own(&path);
+    let user = Target::parse(&request.uri.to_string()).unwrap_or_default().user;
+    let own = shared.wire.own(&path, &user);
     let anchor = shared.media.open(id, None).await?;
-    let mut session = Session::new(SocketAddr::new(own.ip(), anchor.port), &[]);
+    let mut session = Session::new(SocketAddr::new(own.address.ip(), anchor.port), &[]);
     let offer = headers::sdp(&request.headers, &request.body);
     match offer {
         Some(offer) => _ = session.answer(offer)?,
@@ -249,51 +259,20 @@ async fn dialog(shared: &Shared, asked: &Asked, id: LegId) -> Result<Dialog> {
     }
     let cseq = headers::cseq(&request.headers).unwrap_or_default();
     let bytes = String::from_utf8_lossy(&request.to_bytes()).into_owned();
-    let user = Target::parse(&request.uri.to_string()).unwrap_or_default().user;
     let mut dialog = Dialog {
-        role: Role::Callee,
-        phase: Phase::Ringing,
         call_id: text("Call-ID").to_owned(),
-        local_tag: headers::token(),
         remote_tag: headers::tag(&request.headers, "From"),
         local: headers::untagged(text("To")),
         remote: headers::untagged(text("From")),
-        local_cseq: 0,
         remote_cseq: cseq,
+        invited: cseq,
         target: contact.uri,
         routes: headers::list(&request.headers, "Record-Route"),
-        contact: own_contact(&user, own, asked.transport),
-        own: own.to_string(),
-        path,
-        pinned: false,
-        user_agent: shared.wire.user_agent.clone(),
-        session,
-        anchor,
-        reported: 0,
-        pending: None,
         serving: Some(Serving { cseq, bytes, answer: None, offered: offer.is_none() }),
-        ack: None,
-        ending: None,
-        cancelled: false,
-        early: false,
-        credentials: None,
-        proved: false,
-        timeout_ms: 0,
-        extra: String::new(),
-        hold: None,
+        ..Dialog::new(Role::Callee, path, &own, (session, anchor))
     };
     if let Some(path) = outgoing::follow(&dialog) {
         dialog.path = path;
     }
     Ok(dialog)
-}
-
-/// Our Contact, with the user that was called or calls, so that traces can be read.
-pub(crate) fn own_contact(user: &str, own: SocketAddr, transport: Transport) -> String {
-    let user: String = user.chars().filter(|c| c.is_ascii_alphanumeric() || "+-_.".contains(*c)).collect();
-    let user = if user.is_empty() { String::new() } else { format!("{user}@") };
-    match transport {
-        Transport::Udp => format!("sip:{user}{own}"),
-        Transport::Tcp => format!("sip:{user}{own};transport=tcp"),
-    }
 }

@@ -9,7 +9,6 @@ use protocol::ports::voice::{Caller, Dial, LegId, LegState};
 use protocol::{Error, Result, Status};
 use tokio::sync::mpsc;
 
-use crate::admit::own_contact;
 use crate::call::leg::{Handle, Leg, MAILBOX};
 use crate::call::session::Session;
 use crate::call::{Dialog, Input, Phase, Role, step};
@@ -19,10 +18,41 @@ use crate::sip::transact::Path;
 
 /// Headers that are ours to write; a customer's are left out without a word, as VoIPBIN does.
 const RESERVED: &[&str] = &[
-    "accept", "allow", "authorization", "call-id", "contact", "content-encoding", "content-length", "content-type",
-    "cseq", "from", "i", "f", "t", "v", "m", "c", "l", "k", "max-forwards", "p-asserted-identity",
-    "p-preferred-identity", "privacy", "proxy-authorization", "proxy-require", "record-route", "require", "route",
-    "supported", "to", "user-agent", "via", "vb-call-id", "vb-confbridge-id", "vb-direction", "vbout-codecs",
+    "accept",
+    "allow",
+    "authorization",
+    "call-id",
+    "contact",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cseq",
+    "from",
+    "i",
+    "f",
+    "t",
+    "v",
+    "m",
+    "c",
+    "l",
+    "k",
+    "max-forwards",
+    "p-asserted-identity",
+    "p-preferred-identity",
+    "privacy",
+    "proxy-authorization",
+    "proxy-require",
+    "record-route",
+    "require",
+    "route",
+    "supported",
+    "to",
+    "user-agent",
+    "via",
+    "vb-call-id",
+    "vb-confbridge-id",
+    "vb-direction",
+    "vbout-codecs",
     "vbout-sdp_transport",
 ];
 
@@ -49,13 +79,15 @@ pub(crate) async fn place(shared: Arc<Shared>, leg: LegId, dial: Dial) -> Result
         inputs,
         replies: HashMap::new(),
         timers: Vec::new(),
+        parked: None,
     };
     shared.tasks.spawn(leg.run(first));
     Ok(())
 }
 
 fn target(dial: &Dial) -> Result<Target> {
-    let target = Target::parse(&dial.uri).filter(|target| !target.host.is_empty() || dial.destination.is_some());
+    let target =
+        Target::parse(&dial.uri).filter(|target| !target.host.is_empty() || dial.destination.is_some());
     let printable = !dial.uri.contains(|c: char| c.is_whitespace() || c.is_control() || "<>\"".contains(c));
     target.filter(|_| printable).ok_or_else(|| Error::invalid("The destination is no SIP URI."))
 }
@@ -107,7 +139,8 @@ fn from(caller: &Caller, own: SocketAddr) -> String {
         domain if domain.is_empty() => own.ip().to_string(),
         domain => domain,
     };
-    let name = if caller.name.is_empty() { String::new() } else { format!("{} ", headers::quoted(&caller.name)) };
+    let name =
+        if caller.name.is_empty() { String::new() } else { format!("{} ", headers::quoted(&caller.name)) };
     let user = if caller.user.is_empty() { String::new() } else { format!("{}@", escaped(&caller.user)) };
     format!("{name}<sip:{user}{domain}>")
 }
@@ -116,46 +149,23 @@ async fn dialog(shared: &Shared, leg: LegId, dial: &Dial, parts: (Target, String
     let (target, extra) = parts;
     let path = match dial.destination {
         Some(address) => Path::to(dial.transport, address),
-        None => {
-            let port = target.port.unwrap_or(5060);
-            Path { transport: dial.transport, host: target.host, port, fallback: None }
-        }
+        None => Path::named(dial.transport, target),
     };
-    let own = shared.wire.own(&path);
-    let anchor = shared.media.open(leg, None).await?;
-    let mut session = Session::new(SocketAddr::new(own.ip(), anchor.port), &dial.codecs);
-    session.offer();
     let user = if dial.from.anonymous { "anonymous" } else { dial.from.user.as_str() };
+    let own = shared.wire.own(&path, user);
+    let anchor = shared.media.open(leg, None).await?;
+    let mut session = Session::new(SocketAddr::new(own.address.ip(), anchor.port), &dial.codecs);
+    session.offer();
     Ok(Dialog {
-        role: Role::Caller,
         phase: Phase::Calling,
-        call_id: format!("{}@{}", headers::token(), own.ip()),
-        local_tag: headers::token(),
-        remote_tag: None,
-        local: from(&dial.from, own),
+        call_id: format!("{}@{}", headers::token(), own.address.ip()),
+        local: from(&dial.from, own.address),
         remote: format!("<{}>", dial.uri),
-        local_cseq: 0,
-        remote_cseq: 0,
         target: dial.uri.clone(),
-        routes: Vec::new(),
-        contact: own_contact(user, own, dial.transport),
-        own: own.to_string(),
-        path,
         pinned: dial.destination.is_some(),
-        user_agent: shared.wire.user_agent.clone(),
-        session,
-        anchor,
-        reported: 0,
-        pending: None,
-        serving: None,
-        ack: None,
-        ending: None,
-        cancelled: false,
-        early: false,
         credentials: dial.credentials.clone(),
-        proved: false,
         timeout_ms: dial.timeout_ms,
         extra,
-        hold: None,
+        ..Dialog::new(Role::Caller, path, &own, (session, anchor))
     })
 }

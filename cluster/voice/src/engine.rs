@@ -131,9 +131,8 @@ async fn open(settings: Settings, outside: Outside) -> Result<(Arc<Shared>, mpsc
         ports: settings.rtp_ports.clone(),
         timeout: settings.rtp_timeout,
     };
-    let (media, heard) = Media::start(config).map_err(|error| {
-        Error::unavailable(format!("--rtp: cannot start media: {error}"))
-    })?;
+    let (media, heard) = Media::start(config)
+        .map_err(|error| Error::unavailable(format!("--rtp: cannot start media: {error}")))?;
     let shared = Arc::new(Shared {
         gatekeeper: Gatekeeper::new(settings.nonce_lifetime),
         terms: Terms { allowed: settings.registration.clone(), default: settings.registration_default },
@@ -285,7 +284,9 @@ impl VoiceEngine for Engine {
             Sorted::Signal(signal) => (handle?, signal),
         };
         handle.mailbox.try_send(Input::Command(signal)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::unavailable("The leg has too many commands to carry out."),
+            mpsc::error::TrySendError::Full(_) => {
+                Error::unavailable("The leg has too many commands to carry out.")
+            }
             mpsc::error::TrySendError::Closed(_) => Error::not_found(),
         })
     }

@@ -162,7 +162,8 @@ impl MemoryEngine {
     }
 
     async fn bridged(&self, leg: LegId, bridge: Option<uuid::Uuid>) {
-        let before = self.inside().legs.get_mut(&leg).and_then(|leg| std::mem::replace(&mut leg.bridge, bridge));
+        let before =
+            self.inside().legs.get_mut(&leg).and_then(|leg| std::mem::replace(&mut leg.bridge, bridge));
         if let Some(bridge) = before.filter(|before| Some(*before) != bridge) {
             self.report(leg, LegEvent::Left { bridge }).await;
         }

@@ -27,7 +27,10 @@ impl Outside {
         Outside { host, journal, runtime: Handle::current() }
     }
 
-    async fn there<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    async fn there<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
         let work = self.runtime.spawn(work);
         match tokio::time::timeout(PATIENCE, work).await {
             Err(_) => Err(Error::timeout()),

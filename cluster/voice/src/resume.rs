@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::Result;
-use protocol::ports::voice::{LegId, LegState};
+use protocol::ports::voice::{CAUSE_FAILED, EndedBy, LegId, LegState};
 use rsipstack::sip::{Request, Response};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use crate::call::dialog::Serving;
 use crate::call::leg::{Handle, Leg, MAILBOX};
-use crate::call::{Dialog, Effect, Phase, Role, Timer};
+use crate::call::{Dialog, Effect, Phase, Role, Timer, finish};
 use crate::engine::Shared;
+use crate::sip::transact::Reply;
 
 /// What the peer may still repeat of a leg that had ended.
 const LINGER: Duration = Duration::from_secs(32);
@@ -40,14 +42,19 @@ async fn one(shared: &Arc<Shared>, id: LegId, mut dialog: Dialog) {
     if !dialog.is_over() {
         effects.extend(media(shared, id, &mut dialog).await);
     }
+    if let Some(identity) = dialog.identity() {
+        shared.invites.insert(identity, id);
+    }
     let mut replies = HashMap::new();
-    if let Some(serving) = &dialog.serving
-        && let Ok(request) = Request::try_from(serving.bytes.as_str())
-        && let Some(reply) = shared.wire.again(request, &dialog.path, handle.mailbox.clone()).await
-    {
-        replies.insert(serving.cseq, reply);
+    if let Some(serving) = dialog.serving.clone() {
+        match again(shared, &dialog, &serving, &handle).await {
+            Some(reply) => _ = replies.insert(serving.cseq, reply),
+            None => effects.extend(unreachable(&mut dialog)),
+        }
         let answer = serving.answer.as_deref().and_then(|bytes| Response::try_from(bytes).ok());
-        effects.extend(answer.map(|response| Effect::Respond { cseq: serving.cseq, response: Box::new(response) }));
+        effects.extend(
+            answer.map(|response| Effect::Respond { cseq: serving.cseq, response: Box::new(response) }),
+        );
     }
     if let Some(pending) = &dialog.pending
         && let Ok(request) = Request::try_from(pending.bytes.as_str())
@@ -57,8 +64,23 @@ async fn one(shared: &Arc<Shared>, id: LegId, mut dialog: Dialog) {
     effects.extend(timer(&dialog));
     dialog.cancelled = false;
     info!(leg = %id, phase = ?dialog.phase, "dialog resumed");
-    let leg = Leg { id, dialog, shared: shared.clone(), handle, inputs, replies, timers: Vec::new() };
+    let leg =
+        Leg { id, dialog, shared: shared.clone(), handle, inputs, replies, timers: Vec::new(), parked: None };
     shared.tasks.spawn(leg.run(effects));
+}
+
+async fn again(shared: &Shared, dialog: &Dialog, serving: &Serving, handle: &Handle) -> Option<Reply> {
+    let request = Request::try_from(serving.bytes.as_str()).ok()?;
+    shared.wire.again(request, &dialog.path, handle.mailbox.clone()).await
+}
+
+/// The stream that an INVITE came on is gone, and its peer takes no other: it cannot be answered any more.
+fn unreachable(dialog: &mut Dialog) -> Vec<Effect> {
+    dialog.serving = None;
+    match dialog.phase {
+        Phase::Ringing | Phase::Accepted => finish::end(dialog, CAUSE_FAILED, EndedBy::Timeout),
+        Phase::Calling | Phase::Proceeding | Phase::Up | Phase::Leaving | Phase::Ended => Vec::new(),
+    }
 }
 
 fn timer(dialog: &Dialog) -> Option<Effect> {

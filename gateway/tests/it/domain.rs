@@ -41,7 +41,9 @@ pub(crate) static CUSTOMER: Resource = Resource::new(
 .access(Access::PLATFORM)
 .shared();
 pub(crate) static ACCOUNT: Resource =
-    Resource::new("billing_account", "billing_accounts", &[Field::text("name").edit()]).access(Access::ADMIN);
+    Resource::new("billing_account", "billing_accounts", &[Field::text("name").edit()])
+        .access(Access::PLATFORM)
+        .shared();
 pub(crate) static FLOW: Resource = Resource::new("flow", "flows", &[Field::text("name").edit().required()]);
 pub(crate) static CALL: Resource = Resource::new(
     "call",
@@ -49,6 +51,8 @@ pub(crate) static CALL: Resource = Resource::new(
     &[
         Field::id("flow_id").create().filter().of("flow"),
         Field::list("flow_ids").edit().of("flow"),
+        Field::id("account_id").create().of("billing_account"),
+        Field::id("provider_id").create().of("provider"),
         Field::id("owner_id"),
         Field::text("status").filter(),
         Field::int("priority").create().filter(),
@@ -96,7 +100,7 @@ pub(crate) fn catalog() -> Catalog {
         mounts: vec![
             (Mount::new("customer", Locate::Customer, Ops::GET.and(Ops::UPDATE)), &CUSTOMER),
             (Mount::new("me", Locate::Agent, Ops::GET).access(own), &AGENT),
-            (Mount::new("billing_account", Locate::Only, Ops::GET), &ACCOUNT),
+            (Mount::new("billing_account", Locate::Only, Ops::GET.and(Ops::UPDATE)), &ACCOUNT),
             (Mount::new("available_flows", Locate::Collection(&AVAILABLE), Ops::NONE), &FLOW),
         ],
     }

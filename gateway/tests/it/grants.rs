@@ -186,6 +186,32 @@ async fn a_foreign_id_in_a_body_equals_an_absent_one() {
 }
 
 #[tokio::test]
+async fn a_shared_row_of_another_customer_does_not_exist_either() {
+    let world = World::new().await;
+    let account = |of: Uuid| {
+        let rows = world.domain.rows.lock().unwrap();
+        let mut accounts = rows
+            .iter()
+            .filter(|((name, _), row)| *name == "billing_account" && row["customer_id"] == json!(of));
+        accounts.next().map(|((_, id), _)| *id).unwrap()
+    };
+    let (ours, theirs) = (account(world.id), account(world.theirs.id));
+    world.post("/v1.0/calls", json!({"account_id": ours, "provider_id": world.provider})).await.expect(200);
+    let refused = world.post("/v1.0/calls", json!({"account_id": theirs})).await;
+    refused.refused(404, "BILLING_ACCOUNT_NOT_FOUND");
+    world.heard();
+    let line = "PUT /v1.0/billing_account";
+    assert_eq!(world.call_with(line, &world.key, r#"{"name":"x"}"#).await.expect(200).json()["name"], "x");
+    let scope = format!("Customer({})", world.id);
+    let heard = world.heard();
+    assert!(
+        heard.iter().filter(|word| word.contains("billing_account")).all(|word| word.starts_with(&scope)),
+        "{heard:?}"
+    );
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_body_does_not_say_whose_it_is() {
     let world = World::new().await;
     let made =

@@ -1,6 +1,6 @@
 //! Lists, filters, bodies and the API's own description.
 
-use gateway::DELIVERED;
+use protocol::delivered::DELIVERED;
 use serde_json::{Value, json};
 
 use crate::domain::{CALL, catalog};

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is not as it says")]
 
+mod certificate;
 mod client;
 mod credentials;
 mod domain;

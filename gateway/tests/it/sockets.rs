@@ -13,19 +13,32 @@ use hyper_tungstenite::tungstenite::protocol::Role;
 use hyper_util::rt::TokioIo;
 use protocol::Event;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::{Duration, timeout};
 use uuid::Uuid;
 
+use crate::domain::AGENT;
 use crate::world::{Customer, World};
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+/// A client, and the task that moves its bytes.
+struct Socket {
+    frames: WebSocketStream<TokioIo<Upgraded>>,
+    _driver: JoinSet<()>,
+}
 
 async fn open(world: &World, query: &str) -> Socket {
+    let (io, driver) = upgraded(world, query).await;
+    Socket { frames: WebSocketStream::from_raw_socket(io, Role::Client, None).await, _driver: driver }
+}
+
+async fn upgraded(world: &World, query: &str) -> (TokioIo<Upgraded>, JoinSet<()>) {
     let stream = TcpStream::connect(world.address()).await.expect("a connection");
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("http1");
-    tokio::spawn(connection.with_upgrades());
+    let mut driver = JoinSet::new();
+    driver.spawn(async move { connection.with_upgrades().await.expect("a connection") });
     let request = Request::get(format!("/v1.0/ws?{query}"))
         .header("host", "localhost")
         .header("connection", "upgrade")
@@ -34,16 +47,15 @@ async fn open(world: &World, query: &str) -> Socket {
         .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
     let answer = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.expect("an answer");
     assert_eq!(answer.status(), 101);
-    let upgraded = hyper::upgrade::on(answer).await.expect("an upgrade");
-    WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, None).await
+    (TokioIo::new(hyper::upgrade::on(answer).await.expect("an upgrade")), driver)
 }
 
 /// Sends an order; the pong that follows says that it was read.
 async fn order(socket: &mut Socket, kind: &str, topics: &[String]) {
     let text = json!({"type": kind, "topics": topics}).to_string();
-    let _ = socket.send(Message::Text(text.into())).await;
-    let _ = socket.send(Message::Ping(Bytes::from_static(b"read?"))).await;
-    while let Ok(Some(Ok(message))) = timeout(Duration::from_secs(5), socket.next()).await {
+    let _ = socket.frames.send(Message::Text(text.into())).await;
+    let _ = socket.frames.send(Message::Ping(Bytes::from_static(b"read?"))).await;
+    while let Ok(Some(Ok(message))) = timeout(Duration::from_secs(5), socket.frames.next()).await {
         if message == Message::Pong(Bytes::from_static(b"read?")) {
             return;
         }
@@ -52,7 +64,7 @@ async fn order(socket: &mut Socket, kind: &str, topics: &[String]) {
 
 async fn next(socket: &mut Socket) -> Option<Value> {
     loop {
-        match timeout(Duration::from_secs(5), socket.next()).await.expect("a frame in time")? {
+        match timeout(Duration::from_secs(5), socket.frames.next()).await.expect("a frame in time")? {
             Ok(Message::Text(text)) => return serde_json::from_str(&text).ok(),
             Ok(Message::Close(_)) | Err(_) => return None,
             Ok(_) => {}
@@ -149,7 +161,7 @@ async fn a_topic_of_another_ends_the_socket() {
         assert_eq!(next(&mut socket).await, None, "{topic}");
     }
     let mut socket = open(&world, &admin).await;
-    socket.send(Message::Binary(Bytes::from_static(b"x"))).await.expect("sent");
+    socket.frames.send(Message::Binary(Bytes::from_static(b"x"))).await.expect("sent");
     assert_eq!(next(&mut socket).await, None);
     let operator = format!("token={}", world.token(&world.ours, world.operator));
     let mut socket = open(&world, &operator).await;
@@ -166,7 +178,7 @@ async fn nonsense_is_ignored() {
     let world = World::new().await;
     ready(&world).await;
     let mut socket = open(&world, &format!("accesskey={}", world.key)).await;
-    socket.send(Message::Text("{".into())).await.expect("sent");
+    socket.frames.send(Message::Text("{".into())).await.expect("sent");
     order(&mut socket, "publish", &["x".to_owned()]).await;
     order(&mut socket, "subscribe", &[format!("customer_id:{}", world.id)]).await;
     publish(&world, "call_hangup", &world.ours, json!({"id": world.call}));
@@ -185,13 +197,55 @@ async fn a_slow_reader_is_cut() {
     // one at a time, so that the bus itself loses none
     for _ in 0..200 {
         publish(&world, "call_hangup", &world.ours, json!({"id": world.call, "status": large}));
-        crate::edge::eventually(async || world.events.is_empty()).await;
+        let taken = async {
+            while !world.events.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(5), taken).await.expect("the hub takes events");
     }
     let mut frames = 0;
     while next(&mut socket).await.is_some() {
         frames += 1;
     }
     assert!(frames < 200, "{frames}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_client_that_answers_no_ping_is_cut() {
+    let world = World::with(|settings| {
+        settings.ping = Duration::from_millis(50);
+        settings.silence = Duration::from_millis(200);
+    })
+    .await;
+    let (mut silent, _driver) = upgraded(&world, &format!("accesskey={}", world.key)).await;
+    let mut answering = open(&world, &format!("accesskey={}", world.key)).await;
+    let mut pings = Vec::new();
+    // the other one reads, and so answers, all the while
+    let silence = timeout(Duration::from_secs(4), silent.read_to_end(&mut pings));
+    let ended = tokio::select! {
+        ended = silence => ended,
+        message = next(&mut answering) => panic!("{message:?}"),
+    };
+    ended.expect("cut in time").expect("an end");
+    assert!(pings.starts_with(&[0x89, 0]), "{pings:?}");
+    order(&mut answering, "subscribe", &[]).await;
+    drop(answering);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_revoked_credential_ends_its_sockets() {
+    let world = World::with(|settings| settings.ping = Duration::from_millis(50)).await;
+    let mut socket = open(&world, &format!("token={}", world.token(&world.ours, world.admin))).await;
+    let mut other = open(&world, &format!("token={}", world.token(&world.ours, world.manager))).await;
+    order(&mut socket, "subscribe", &[]).await;
+    order(&mut other, "subscribe", &[format!("customer_id:{}", world.id)]).await;
+    world.domain.set(&AGENT, world.admin, "tm_delete", json!("2026-01-01T00:00:00.000000Z"));
+    world.domain.set(&AGENT, world.manager, "permission", json!(16));
+    let (socket, other) = tokio::join!(next(&mut socket), next(&mut other));
+    assert_eq!((socket, other), (None, None));
     world.end().await;
 }
 

@@ -32,6 +32,7 @@ pub(crate) struct Customer {
 
 pub(crate) struct World {
     pub(crate) server: Server,
+    pub(crate) parts: Parts,
     pub(crate) domain: Arc<Domain>,
     pub(crate) cache: Arc<Memory>,
     pub(crate) clock: Arc<Hands>,
@@ -68,7 +69,7 @@ impl World {
             probe: vitals.clone(),
         };
         let server = serve(&parts, change).await;
-        World { server, domain, cache, clock, vitals, events, ours, theirs, operator, provider }
+        World { server, parts, domain, cache, clock, vitals, events, ours, theirs, operator, provider }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -111,7 +112,7 @@ pub(crate) fn sign(claims: &Value, key: &[u8]) -> String {
     encode(&Header::default(), claims, &EncodingKey::from_secret(key)).expect("a token")
 }
 
-async fn serve(parts: &Parts, change: impl Fn(&mut Settings)) -> Server {
+pub(crate) async fn serve(parts: &Parts, change: impl Fn(&mut Settings)) -> Server {
     loop {
         match serve_on(parts, &change, rand::rng().random_range(20_000..32_000)).await {
             Ok(server) => return server,

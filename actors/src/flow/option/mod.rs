@@ -16,9 +16,9 @@ use uuid::Uuid;
 
 pub(crate) use dial::{Anonymous, Call, ConfbridgeJoin, Connect, Hangup, HangupReason};
 pub(crate) use dtmf::{DigitsReceive, DigitsSend};
-pub(crate) use jump::{Branch, Comparison, ConditionCallDigits, ConditionVariable, Goto, ValueType};
+pub(crate) use jump::{Branch, ConditionCallDigits, ConditionVariable, Goto};
 pub(crate) use outward::{Fetch, HttpMethod, VariableSet, WebhookSend};
-pub(crate) use sound::{DigitsHandle, Play, Sleep, Talk, TalkProvider};
+pub(crate) use sound::{DigitsHandle, Play, Sleep, Talk};
 
 use super::action::Kind;
 use super::reader::{Fields, Stage};

@@ -1,7 +1,9 @@
 //! The state of one leg, as it is journalled. Everything that a restarted process needs to go on with the call
 //! is here, and nothing else: no handle, no clock, no channel.
 
-use protocol::ports::voice::{Cause, Credentials, EndedBy, LegState};
+use std::net::SocketAddr;
+
+use protocol::ports::voice::{CAUSE_NORMAL, Cause, Credentials, EndedBy, LegState, Transport};
 use rsipstack::sip::{Method, Request, Response};
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +56,26 @@ pub(crate) struct Serving {
     pub offered: bool,
 }
 
+/// How we present ourselves to a peer.
+pub(crate) struct Own {
+    pub address: SocketAddr,
+    /// User part of our Contact: who was called, or who calls, so that traces can be read.
+    pub user: String,
+    pub user_agent: String,
+}
+
+impl Own {
+    pub(crate) fn contact(&self, transport: Transport) -> String {
+        let user: String =
+            self.user.chars().filter(|c| c.is_ascii_alphanumeric() || "+-_.".contains(*c)).collect();
+        let user = if user.is_empty() { user } else { format!("{user}@") };
+        match transport {
+            Transport::Udp => format!("sip:{user}{}", self.address),
+            Transport::Tcp => format!("sip:{user}{};transport=tcp", self.address),
+        }
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Dialog {
     pub role: Role,
@@ -66,6 +88,8 @@ pub(crate) struct Dialog {
     pub remote: String,
     pub local_cseq: u32,
     pub remote_cseq: u32,
+    /// CSeq of the INVITE that opened a dialog with us.
+    pub invited: u32,
     /// Request-URI of what we send.
     pub target: String,
     pub routes: Vec<String>,
@@ -103,6 +127,44 @@ pub(crate) struct Dialog {
 }
 
 impl Dialog {
+    /// A dialog that nothing has happened to yet; who is in it is for the caller to fill in.
+    pub(crate) fn new(role: Role, path: Path, own: &Own, media: (Session, Anchor)) -> Dialog {
+        let (session, anchor) = media;
+        Dialog {
+            role,
+            phase: Phase::Ringing,
+            call_id: String::new(),
+            local_tag: headers::token(),
+            remote_tag: None,
+            local: String::new(),
+            remote: String::new(),
+            local_cseq: 0,
+            remote_cseq: 0,
+            invited: 0,
+            target: String::new(),
+            routes: Vec::new(),
+            pinned: false,
+            own: own.address.to_string(),
+            contact: own.contact(path.transport),
+            user_agent: own.user_agent.clone(),
+            path,
+            session,
+            anchor,
+            reported: 0,
+            pending: None,
+            serving: None,
+            ack: None,
+            ending: None,
+            cancelled: false,
+            early: false,
+            credentials: None,
+            proved: false,
+            timeout_ms: 0,
+            extra: String::new(),
+            hold: None,
+        }
+    }
+
     pub(crate) fn state(&self) -> Option<LegState> {
         match (self.phase, self.role) {
             (Phase::Calling | Phase::Proceeding, _) => Some(LegState::Dialing),
@@ -110,6 +172,12 @@ impl Dialog {
             (Phase::Accepted | Phase::Up, _) => Some(LegState::Up),
             (Phase::Leaving | Phase::Ended, _) => None,
         }
+    }
+
+    /// What tells the INVITE that opened it from every other (RFC 3261 8.2.2.2); `None` when it was ours.
+    pub(crate) fn identity(&self) -> Option<(String, String, u32)> {
+        let tag = self.remote_tag.clone().filter(|_| self.role == Role::Callee)?;
+        Some((self.call_id.clone(), tag, self.invited))
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -129,18 +197,16 @@ impl Dialog {
 
     fn write(&self, method: Method, cseq: u32, branch: &str, content: (&str, &str)) -> Option<Request> {
         let transport = match self.path.transport {
-            protocol::ports::voice::Transport::Udp => "UDP",
-            protocol::ports::voice::Transport::Tcp => "TCP",
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
         };
         let (lines, body) = content;
         let remote_tag = self.remote_tag.as_ref().map(|tag| format!(";tag={tag}")).unwrap_or_default();
         let routes: String = self.routes.iter().map(|route| format!("Route: {route}\r\n")).collect();
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-        let contact = match method {
-            Method::Invite | Method::Update => {
-                format!("Contact: <{}>\r\nAllow: {}\r\n", self.contact, headers::ALLOW)
-            }
-            _ => String::new(),
+        let contact = match matches!(method, Method::Invite | Method::Update) {
+            true => format!("Contact: <{}>\r\nAllow: {}\r\n", self.contact, headers::ALLOW),
+            false => String::new(),
         };
         let text = format!(
             "{method} {target} SIP/2.0\r\n\
@@ -176,7 +242,8 @@ impl Dialog {
 
     /// Takes the remote target from a message that may refresh it (RFC 3261 12.2).
     pub(crate) fn refresh(&mut self, message: &rsipstack::sip::Headers) {
-        let Some(contact) = headers::list(message, "Contact").first().and_then(|value| NameAddr::parse(value))
+        let Some(contact) =
+            headers::list(message, "Contact").first().and_then(|value| NameAddr::parse(value))
         else {
             return;
         };
@@ -191,7 +258,9 @@ impl Dialog {
 pub(crate) fn cancel(invite: &Request, lines: &str) -> Option<Request> {
     let kept = ["Via", "Max-Forwards", "Route", "From", "To", "Call-ID", "User-Agent"];
     let mut text = format!("CANCEL {} SIP/2.0\r\n", invite.uri);
-    for header in invite.headers.iter().filter(|h| kept.iter().any(|name| h.name().eq_ignore_ascii_case(name))) {
+    for header in
+        invite.headers.iter().filter(|h| kept.iter().any(|name| h.name().eq_ignore_ascii_case(name)))
+    {
         text.push_str(&format!("{}: {}\r\n", header.name(), header.value()));
     }
     let cseq = headers::cseq(&invite.headers)?;
@@ -201,7 +270,7 @@ pub(crate) fn cancel(invite: &Request, lines: &str) -> Option<Request> {
 
 /// `Reason` as a peer wants to read it (RFC 3326); causes that are ours alone become 16.
 pub(crate) fn reason(cause: Cause) -> String {
-    let cause = if cause >= 128 { protocol::ports::voice::CAUSE_NORMAL } else { cause };
+    let cause = if cause >= 128 { CAUSE_NORMAL } else { cause };
     format!("Reason: Q.850;cause={cause}\r\n")
 }
 
@@ -209,6 +278,7 @@ pub(crate) fn reason(cause: Cause) -> String {
 pub(crate) fn named_cause(message: &rsipstack::sip::Headers) -> Option<Cause> {
     let reasons = headers::list(message, "Reason");
     let reason = reasons.iter().find(|reason| reason.to_ascii_uppercase().starts_with("Q.850"))?;
-    let cause = headers::split(reason, ';').into_iter().find_map(|part| part.strip_prefix("cause=")?.parse().ok());
+    let cause =
+        headers::split(reason, ';').into_iter().find_map(|part| part.strip_prefix("cause=")?.parse().ok());
     cause.filter(|cause| (1..128).contains(cause))
 }

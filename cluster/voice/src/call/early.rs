@@ -4,8 +4,8 @@ use protocol::ports::voice::{CAUSE_NORMAL, EndedBy, LegEvent};
 use rsipstack::sip::Request;
 
 use super::dialog::{Dialog, Phase, Role};
-use super::finish;
 use super::step::{Effect, GONE, Timer};
+use super::{finish, middle};
 
 /// A dialog whose 200 nobody acknowledged.
 const CAUSE_PROTOCOL: u16 = 102;
@@ -90,11 +90,10 @@ pub(super) fn acked(dialog: &mut Dialog, cseq: u32, sdp: Option<&str>) -> Vec<Ef
         }
         Phase::Ended => effects.push(Effect::Close),
         Phase::Up => effects.push(Effect::Journal),
+        Phase::Leaving if dialog.pending.is_none() => effects.extend(finish::bye_now(dialog)),
         Phase::Calling | Phase::Proceeding | Phase::Ringing | Phase::Leaving => {}
     }
-    if dialog.hold.is_some() {
-        effects.push(Effect::After(Timer::Retry, std::time::Duration::ZERO));
-    }
+    effects.extend(middle::next_hold(dialog));
     effects
 }
 
@@ -117,6 +116,7 @@ pub(super) fn unacked(dialog: &mut Dialog, cseq: u32) -> Vec<Effect> {
     }
     match dialog.phase {
         Phase::Accepted | Phase::Up => finish::bye(dialog, CAUSE_PROTOCOL, EndedBy::Timeout),
+        Phase::Leaving if dialog.pending.is_none() => finish::bye_now(dialog),
         Phase::Leaving | Phase::Ended => vec![Effect::After(Timer::Linger, GONE)],
         Phase::Calling | Phase::Proceeding | Phase::Ringing => Vec::new(),
     }

@@ -1,7 +1,7 @@
 //! The end of a leg, from our side. `Ended` is reported when we decide, not when the peer agrees: what crosses
 //! on the wire after that is tidied up without anybody hearing of it.
 
-use protocol::ports::voice::{CAUSE_NO_ANSWER, Cause, EndedBy, LegEvent, sip_status};
+use protocol::ports::voice::{CAUSE_NO_ANSWER, CAUSE_NORMAL, Cause, EndedBy, LegEvent, sip_status};
 use rsipstack::sip::{Method, Request};
 
 use super::dialog::{self, Dialog, Pending, Phase, Role};
@@ -29,12 +29,13 @@ pub(super) fn left(dialog: &mut Dialog) -> Vec<Effect> {
     vec![Effect::Close]
 }
 
-pub(super) fn end(dialog: &mut Dialog, cause: Cause, by: EndedBy) -> Vec<Effect> {
+pub(crate) fn end(dialog: &mut Dialog, cause: Cause, by: EndedBy) -> Vec<Effect> {
     match (dialog.phase, dialog.role) {
         (Phase::Leaving | Phase::Ended, _) => Vec::new(),
         (Phase::Calling | Phase::Proceeding, _) | (Phase::Ringing, Role::Caller) => cancel(dialog, cause, by),
         (Phase::Ringing, Role::Callee) => refuse(dialog, cause, by),
-        (Phase::Accepted | Phase::Up, _) => bye(dialog, cause, by),
+        (Phase::Accepted, _) => bye_later(dialog, cause, by),
+        (Phase::Up, _) => bye(dialog, cause, by),
     }
 }
 
@@ -64,7 +65,7 @@ fn cancel(dialog: &mut Dialog, cause: Cause, by: EndedBy) -> Vec<Effect> {
 /// The CANCEL itself, once the INVITE has a provisional response.
 pub(super) fn cancel_invite(dialog: &Dialog) -> Option<Effect> {
     let invite = Request::try_from(dialog.pending.as_ref()?.bytes.as_str()).ok()?;
-    let cause = dialog.ending.map_or(protocol::ports::voice::CAUSE_NORMAL, |(cause, _)| cause);
+    let cause = dialog.ending.map_or(CAUSE_NORMAL, |(cause, _)| cause);
     dialog::cancel(&invite, &dialog::reason(cause)).map(|request| Effect::Ask(Box::new(request)))
 }
 
@@ -90,6 +91,24 @@ pub(super) fn refuse_with(dialog: &mut Dialog, status: u16, cause: Cause, by: En
         effects.push(Effect::Respond { cseq: serving.cseq, response });
     }
     effects.extend(ended(cause, status, by));
+    effects
+}
+
+/// A callee must not send BYE before the ACK of its 200, or before it gives up on one (RFC 3261 15).
+fn bye_later(dialog: &mut Dialog, cause: Cause, by: EndedBy) -> Vec<Effect> {
+    dialog.phase = Phase::Leaving;
+    dialog.ending = Some((cause, by));
+    let mut effects = vec![Effect::Journal];
+    effects.extend(ended(cause, 200, by));
+    effects.push(Effect::After(Timer::Linger, 2 * GONE));
+    effects
+}
+
+/// The BYE that waited.
+pub(super) fn bye_now(dialog: &mut Dialog) -> Vec<Effect> {
+    let (cause, by) = dialog.ending.unwrap_or((CAUSE_NORMAL, EndedBy::Local));
+    let mut effects = bye(dialog, cause, by);
+    effects.retain(|effect| !matches!(effect, Effect::Report(_)));
     effects
 }
 

@@ -69,6 +69,8 @@ pub(crate) struct Leg {
     pub inputs: mpsc::Receiver<Input>,
     pub replies: HashMap<u32, Reply>,
     pub timers: Vec<(Timer, Instant)>,
+    /// An INVITE that overtook the ACK of the one before: they come to the mailbox by different ways.
+    pub parked: Option<Asked>,
 }
 
 impl Leg {
@@ -76,6 +78,7 @@ impl Leg {
     pub(crate) async fn run(self, first: Vec<Effect>) {
         let (id, shared, handle) = (self.id, self.shared.clone(), self.handle.clone());
         let key = (self.dialog.call_id.clone(), self.dialog.local_tag.clone());
+        let identity = self.dialog.identity();
         shared.dialogs.insert(key.clone(), handle.mailbox.clone());
         if AssertUnwindSafe(self.work(first)).catch_unwind().await.is_err() {
             error!(leg = %id, "leg failed");
@@ -83,17 +86,25 @@ impl Leg {
         }
         shared.dialogs.remove(&key);
         shared.legs.remove(&id);
+        if let Some(identity) = identity {
+            shared.invites.remove(&identity);
+        }
     }
 
     async fn work(mut self, first: Vec<Effect>) {
         let mut open = self.perform(first).await;
         while open {
             let Some(input) = self.next().await else { return };
-            let effects = match input {
-                Input::Arrived(asked) => self.arrived(*asked),
-                input => step(&mut self.dialog, input),
+            let effects = if let Input::Arrived(asked) = input {
+                self.arrived(*asked)
+            } else {
+                step(&mut self.dialog, input)
             };
             open = self.perform(effects).await;
+            if let Some(asked) = self.parked.take_if(|_| open && self.dialog.serving.is_none()) {
+                let effects = self.arrived(asked);
+                open = self.perform(effects).await;
+            }
         }
     }
 
@@ -120,6 +131,11 @@ impl Leg {
         }
         if cseq <= self.dialog.remote_cseq && !(request.method == Method::Bye && self.dialog.is_over()) {
             asked.reply.send(self.dialog.response(&request, 500, "", ""));
+            return Vec::new();
+        }
+        let answered = self.dialog.serving.as_ref().is_some_and(|serving| serving.answer.is_some());
+        if request.method == Method::Invite && answered && !self.dialog.is_over() && self.parked.is_none() {
+            self.parked = Some(Asked { request, ..asked });
             return Vec::new();
         }
         self.dialog.remote_cseq = cseq;

@@ -23,11 +23,17 @@ pub(super) fn asked(dialog: &mut Dialog, request: &Request) -> Vec<Effect> {
     if dialog.is_over() {
         return answer(dialog, request, 481, "");
     }
+    let required = headers::list(&request.headers, "Require");
+    if let Some(unknown) = required.iter().find(|name| !headers::SUPPORTED.contains(&name.as_str())) {
+        return answer(dialog, request, 420, &format!("Unsupported: {unknown}\r\n"));
+    }
     match request.method {
         Method::Invite => invite(dialog, request, cseq),
         Method::Update => update(dialog, request),
         Method::Info => info(dialog, request),
-        Method::Options => answer(dialog, request, 200, &format!("Allow: {ALLOW}\r\nAccept: application/sdp\r\n")),
+        Method::Options => {
+            answer(dialog, request, 200, &format!("Allow: {ALLOW}\r\nAccept: application/sdp\r\n"))
+        }
         Method::Ack | Method::Cancel | Method::Bye => Vec::new(),
         Method::Message
         | Method::Notify
@@ -119,7 +125,11 @@ fn info(dialog: &Dialog, request: &Request) -> Vec<Effect> {
         return answer(dialog, request, 200, "");
     }
     let value = |name: &str| {
-        let named = |line: &str| line.split_once('=').filter(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned());
+        let named = |line: &str| {
+            line.split_once('=')
+                .filter(|(key, _)| key.trim().eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.trim().to_owned())
+        };
         body.lines().find_map(named)
     };
     let digit = match kind.as_str() {
@@ -175,9 +185,8 @@ pub(super) fn reinvited(dialog: &mut Dialog, response: &Response) -> Vec<Effect>
         }
         _ => {
             dialog.pending = None;
-            let held = dialog.session.held;
-            dialog.session.hold(!held);
-            vec![Effect::Journal]
+            dialog.session.undo();
+            [Effect::Journal].into_iter().chain(next_hold(dialog)).collect()
         }
     }
 }
@@ -197,10 +206,13 @@ fn agreed(dialog: &mut Dialog, response: &Response) -> Vec<Effect> {
             Err(error) => tracing::warn!(%error, "answer to re-invite not usable"),
         }
     }
-    if dialog.hold.is_some() {
-        effects.push(Effect::After(Timer::Retry, Duration::ZERO));
-    }
+    effects.extend(next_hold(dialog));
     effects
+}
+
+/// A hold that waited for a negotiation to end can be sent now.
+pub(super) fn next_hold(dialog: &Dialog) -> Option<Effect> {
+    dialog.hold.map(|_| Effect::After(Timer::Retry, Duration::ZERO))
 }
 
 /// RFC 3261 14.1: who chose the Call-ID waits longer.

@@ -5,12 +5,12 @@
 
 pub(crate) mod dialog;
 mod early;
-mod finish;
+pub(crate) mod finish;
 pub(crate) mod leg;
 mod middle;
 pub(crate) mod outgoing;
 pub(crate) mod session;
 mod step;
 
-pub(crate) use dialog::{Dialog, Phase, Role};
+pub(crate) use dialog::{Dialog, Own, Phase, Role};
 pub(crate) use step::{Effect, Input, Signal, Timer, step};

@@ -8,7 +8,7 @@ use rsipstack::sip::{Method, Request, Response};
 
 use super::dialog::{self, Dialog, Phase};
 use super::step::Effect;
-use super::{Timer, finish};
+use super::{Timer, finish, middle};
 use crate::sip::headers::{self, NameAddr, Target};
 use crate::sip::transact::Path;
 use crate::sip::{digest, headers::status};
@@ -69,7 +69,8 @@ fn provisional(dialog: &mut Dialog, response: &Response) -> Vec<Effect> {
     if let Some(answer) = headers::sdp(&response.headers, &response.body)
         && let Ok(change) = dialog.session.accept(answer)
     {
-        effects.extend(change.into_effects().into_iter().filter(|effect| !matches!(effect, Effect::Report(_))));
+        effects
+            .extend(change.into_effects().into_iter().filter(|effect| !matches!(effect, Effect::Report(_))));
         if !dialog.early {
             dialog.early = true;
             effects.push(Effect::Report(LegEvent::EarlyMedia));
@@ -95,10 +96,7 @@ fn accepted(dialog: &mut Dialog, response: &Response) -> Vec<Effect> {
     let mut effects = vec![Effect::Journal];
     effects.extend(ack.map(|ack| Effect::Tell(Box::new(ack))));
     match media {
-        _ if leaving => {
-            let bye = finish::bye(dialog, dialog.ending.map_or(16, |(cause, _)| cause), EndedBy::Local);
-            effects.extend(bye.into_iter().filter(|effect| !matches!(effect, Effect::Report(_))));
-        }
+        _ if leaving => effects.extend(finish::bye_now(dialog)),
         Some(Ok(change)) => {
             let mut change = change.into_effects();
             let reports = change.iter().position(|effect| matches!(effect, Effect::Report(_)));
@@ -106,9 +104,7 @@ fn accepted(dialog: &mut Dialog, response: &Response) -> Vec<Effect> {
             effects.extend(change);
             effects.push(Effect::Report(LegEvent::Answered));
             effects.extend(reports);
-            if dialog.hold.is_some() {
-                effects.push(Effect::After(Timer::Retry, Duration::ZERO));
-            }
+            effects.extend(middle::next_hold(dialog));
         }
         Some(Err(_)) | None => effects.extend(finish::bye(dialog, 58, EndedBy::Local)),
     }
@@ -194,19 +190,17 @@ pub(crate) fn follow(dialog: &Dialog) -> Option<Path> {
         None => dialog.target.clone(),
     };
     let target = Target::parse(&uri)?;
-    let port = target.port.unwrap_or(5060);
-    let named: Option<IpAddr> = target.host.parse().ok();
-    let fallback = named.map(|ip| SocketAddr::new(ip, port));
-    if dialog.pinned || dialog.path.transport == Transport::Tcp || hides(named, &dialog.path) {
-        return Some(Path { fallback: fallback.or(dialog.path.fallback), ..dialog.path.clone() });
-    }
     let transport = if target.tcp { Transport::Tcp } else { dialog.path.transport };
-    Some(Path { transport, host: target.host, port, fallback: None })
+    let named = Path::named(transport, target);
+    let address = named.address();
+    if dialog.pinned || dialog.path.transport == Transport::Tcp || hides(address, &dialog.path) {
+        return Some(Path { fallback: address.or(dialog.path.fallback), ..dialog.path.clone() });
+    }
+    Some(named)
 }
 
-fn hides(named: Option<IpAddr>, path: &Path) -> bool {
-    let source = path.address().map(|address| address.ip());
-    match (named, source) {
+fn hides(named: Option<SocketAddr>, path: &Path) -> bool {
+    match (named.map(|address| address.ip()), path.address().map(|address| address.ip())) {
         (Some(named), Some(source)) => is_private(named) && named != source && !is_private(source),
         _ => false,
     }

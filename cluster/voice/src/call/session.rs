@@ -20,8 +20,10 @@ pub(crate) struct Session {
     address: SocketAddr,
     /// Names of the codecs that we offer and accept, by preference.
     codecs: Vec<String>,
-    /// We hold the peer.
+    /// We hold the peer, or are about to.
     pub held: bool,
+    /// What the peer has agreed to of that.
+    agreed: bool,
     /// The peer holds us.
     holds: bool,
     /// Our last description.
@@ -60,7 +62,17 @@ impl Session {
             codecs = Codec::ALL.iter().map(|codec| codec.name().to_owned()).collect();
         }
         let id = u64::from(rand::rng().random::<u32>());
-        Session { id, version: 0, address, codecs, held: false, holds: false, local: String::new(), peer: None }
+        Session {
+            id,
+            version: 0,
+            address,
+            codecs,
+            held: false,
+            agreed: false,
+            holds: false,
+            local: String::new(),
+            peer: None,
+        }
     }
 
     fn codecs(&self) -> Vec<Codec> {
@@ -108,6 +120,7 @@ impl Session {
         self.holds = description.holds();
         let remote = (self.peer.as_deref() != Some(peer) || held.is_some()).then_some(remote);
         self.peer = Some(peer.to_owned());
+        self.agreed = self.held;
         Change { remote, held }
     }
 
@@ -121,6 +134,11 @@ impl Session {
     pub(crate) fn hold(&mut self, on: bool) {
         self.held = on;
         self.offer();
+    }
+
+    /// The peer refused our offer: all is as it was before.
+    pub(crate) fn undo(&mut self) {
+        self.held = self.agreed;
     }
 
     /// Our port changed: the next offer says so.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::ports::voice::{Cause, LegEvent};
 use rsipstack::sip::{Method, Request, Response};
 
-use super::dialog::{Dialog, Phase};
+use super::dialog::{Dialog, Phase, Role};
 use super::{early, finish, middle, outgoing};
 use crate::media::Remote;
 
@@ -21,15 +21,29 @@ pub(crate) enum Input {
     /// A request of the peer inside the dialog; its reply is kept under its CSeq.
     Asked(Box<Request>),
     /// CANCEL for the peer's INVITE; the stack has answered it.
-    Cancelled { cseq: u32 },
+    Cancelled {
+        cseq: u32,
+    },
     /// ACK for the peer's INVITE.
-    Acked { cseq: u32, sdp: Option<String> },
+    Acked {
+        cseq: u32,
+        sdp: Option<String>,
+    },
     /// No ACK in 32 s for our 2xx.
-    Unacked { cseq: u32 },
+    Unacked {
+        cseq: u32,
+    },
     /// A response to a request of ours.
-    Answered { cseq: u32, method: Method, response: Response },
+    Answered {
+        cseq: u32,
+        method: Method,
+        response: Response,
+    },
     /// A request of ours found no way to its peer.
-    Unsent { cseq: u32, method: Method },
+    Unsent {
+        cseq: u32,
+        method: Method,
+    },
     /// A 2xx to INVITE that no transaction waited for.
     Repeated(Box<Response>),
     Heard(LegEvent),
@@ -62,7 +76,10 @@ pub(crate) enum Timer {
 #[derive(Debug)]
 pub(crate) enum Effect {
     Journal,
-    Respond { cseq: u32, response: Box<Response> },
+    Respond {
+        cseq: u32,
+        response: Box<Response>,
+    },
     /// Sends a request of ours in a transaction.
     Ask(Box<Request>),
     /// Sends an ACK.
@@ -102,12 +119,18 @@ pub(crate) fn step(dialog: &mut Dialog, input: Input) -> Vec<Effect> {
 fn answered(dialog: &mut Dialog, cseq: u32, method: Method, response: &Response) -> Vec<Effect> {
     let status = response.status_code.code();
     let ours = dialog.pending.as_ref().is_some_and(|pending| pending.cseq == cseq);
-    match method {
-        Method::Bye if status >= 200 => finish::left(dialog),
-        Method::Invite if ours && dialog.ack.is_none() => outgoing::answered(dialog, response),
-        Method::Invite if ours => middle::reinvited(dialog, response),
-        Method::Invite if (200..300).contains(&status) => outgoing::repeated(dialog, response),
-        _ => Vec::new(),
+    let first = dialog.role == Role::Caller && dialog.ack.is_none();
+    if method == Method::Bye && status >= 200 {
+        return finish::left(dialog);
+    }
+    if method != Method::Invite {
+        return Vec::new();
+    }
+    match ours {
+        true if first => outgoing::answered(dialog, response),
+        true => middle::reinvited(dialog, response),
+        false if (200..300).contains(&status) => outgoing::repeated(dialog, response),
+        false => Vec::new(),
     }
 }
 

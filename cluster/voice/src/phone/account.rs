@@ -12,7 +12,6 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::warn;
 
 use crate::Engine;
-use crate::admit::own_contact;
 use crate::call::Input;
 use crate::engine::Shared;
 use crate::sip::transact::Path;
@@ -50,7 +49,8 @@ struct Client {
 }
 
 pub(super) async fn register(engine: &Engine, account: Account) -> Result<(Registration, u32)> {
-    let client = Client { account: account.clone(), call_id: headers::token(), tag: headers::token(), cseq: 0 };
+    let client =
+        Client { account: account.clone(), call_id: headers::token(), tag: headers::token(), cseq: 0 };
     let client = Arc::new(Mutex::new(client));
     let granted = send(engine, &client, EXPIRES).await?;
     let cancel = CancellationToken::new();
@@ -106,10 +106,12 @@ impl Client {
 
     fn proof(&self, response: &Response) -> Result<String> {
         let Account { domain, user, password, .. } = self.account.clone();
-        let challenge = headers::header(&response.headers, "WWW-Authenticate").and_then(digest::Challenge::parse);
+        let challenge =
+            headers::header(&response.headers, "WWW-Authenticate").and_then(digest::Challenge::parse);
         let challenge = challenge.filter(|challenge| challenge.realm == domain);
         let credentials = Credentials { realm: domain, username: user, password };
-        let answer = challenge.and_then(|challenge| challenge.answer(&credentials, "REGISTER", &self.registrar()));
+        let answer =
+            challenge.and_then(|challenge| challenge.answer(&credentials, "REGISTER", &self.registrar()));
         let answer = answer.ok_or_else(|| refused("The registrar asks for another realm."))?;
         Ok(format!("Authorization: {answer}\r\n"))
     }
@@ -131,10 +133,12 @@ impl Client {
         let (mailbox, mut inputs) = mpsc::channel(4);
         shared.wire.ask(request, &path, mailbox);
         while let Some(input) = inputs.recv().await {
-            match input {
-                Input::Answered { response, .. } if headers::status(&response) >= 200 => return Ok(response),
-                Input::Unsent { .. } => break,
-                _ => {}
+            if let Input::Answered { response, .. } = input {
+                if headers::status(&response) >= 200 {
+                    return Ok(response);
+                }
+            } else if matches!(input, Input::Unsent { .. }) {
+                break;
             }
         }
         Err(Error::unavailable("The registrar cannot be reached."))
@@ -142,19 +146,21 @@ impl Client {
 
     fn request(&self, shared: &Shared, path: &Path, expires: u32, proof: &str) -> Result<Request> {
         let Account { user, domain, transport, .. } = &self.account;
-        let own = shared.wire.own(path);
-        let (name, agent) = (if *transport == Transport::Tcp { "TCP" } else { "UDP" }, &shared.wire.user_agent);
+        let own = shared.wire.own(path, user);
+        let name = if *transport == Transport::Tcp { "TCP" } else { "UDP" };
         let text = format!(
-            "REGISTER {} SIP/2.0\r\nVia: SIP/2.0/{name} {own};rport;branch=z9hG4bK{}\r\nMax-Forwards: 70\r\n\
+            "REGISTER {} SIP/2.0\r\nVia: SIP/2.0/{name} {};rport;branch=z9hG4bK{}\r\nMax-Forwards: 70\r\n\
              From: <sip:{user}@{domain}>;tag={}\r\nTo: <sip:{user}@{domain}>\r\nCall-ID: {}\r\n\
-             CSeq: {} REGISTER\r\nContact: <{}>\r\nExpires: {expires}\r\nUser-Agent: {agent}\r\n{proof}\
+             CSeq: {} REGISTER\r\nContact: <{}>\r\nExpires: {expires}\r\nUser-Agent: {}\r\n{proof}\
              Content-Length: 0\r\n\r\n",
             self.registrar(),
+            own.address,
             headers::token(),
             self.tag,
             self.call_id,
             self.cseq,
-            own_contact(user, own, *transport),
+            own.contact(*transport),
+            own.user_agent,
         );
         Request::try_from(text).map_err(|_| Error::invalid("The account cannot be written as SIP."))
     }

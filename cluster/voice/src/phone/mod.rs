@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::ports::voice::{
-    Caller, Command, Contact, Credentials, Dial, Gate, Incoming, LegEvent, LegId, Origin, Report, Secret, Sound,
-    Tone, VoiceEngine, VoiceHost,
+    Caller, Command, Contact, Credentials, Dial, Gate, Incoming, LegEvent, LegId, Origin, Report, Secret,
+    Sound, Tone, VoiceEngine, VoiceHost,
 };
 use protocol::{Error, Result};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -54,9 +54,15 @@ impl Phone {
     /// As [`start`](crate::start).
     pub async fn start(settings: Settings) -> Result<Phone> {
         let (rings, calls) = mpsc::channel(RINGING);
-        let engine = crate::start(settings, Arc::new(Owner { rings }), Arc::new(MemoryJournal::default())).await?;
+        let engine =
+            crate::start(settings, Arc::new(Owner { rings }), Arc::new(MemoryJournal::default())).await?;
         let reports = engine.reports().ok_or_else(|| Error::internal("reports were taken"))?;
-        Ok(Phone { engine, calls: Mutex::new(calls), reports: Mutex::new(reports), account: Default::default() })
+        Ok(Phone {
+            engine,
+            calls: Mutex::new(calls),
+            reports: Mutex::new(reports),
+            account: Default::default(),
+        })
     }
 
     pub fn local(&self) -> Local {
@@ -102,7 +108,12 @@ impl Phone {
     /// `InvalidArgument` for what is no SIP URI.
     pub async fn call(&self, uri: &str) -> Result<LegId> {
         let leg = Uuid::new_v4();
-        let account = self.account.lock().unwrap_or_else(std::sync::PoisonError::into_inner).as_ref().map(|r| r.account.clone());
+        let account = self
+            .account
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .as_ref()
+            .map(|r| r.account.clone());
         let mut dial = Dial {
             uri: uri.to_owned(),
             destination: None,
@@ -116,7 +127,8 @@ impl Phone {
         if let Some(account) = account {
             dial.destination = Some(account.server);
             dial.transport = account.transport;
-            dial.from = Caller { user: account.user.clone(), domain: account.domain.clone(), ..Caller::default() };
+            dial.from =
+                Caller { user: account.user.clone(), domain: account.domain.clone(), ..Caller::default() };
             dial.credentials = Some(Credentials {
                 realm: account.domain,
                 username: account.user,

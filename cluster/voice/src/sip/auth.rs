@@ -24,7 +24,9 @@ const MAX_NONCES: usize = 65_536;
 pub(crate) enum Proof {
     Known(Subject),
     /// To be challenged; `stale` when the secret was right and only the nonce was not.
-    Unproved { stale: bool },
+    Unproved {
+        stale: bool,
+    },
 }
 
 /// Issues nonces and judges answers.
@@ -50,7 +52,12 @@ impl Gatekeeper {
         let nonce = self.nonce(realm, self.born.elapsed());
         let stale = if stale { ", stale=true" } else { "" };
         let realm = realm.replace(['"', '\\', '\r', '\n'], "");
-        (status, format!("{name}: Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm=MD5, qop=\"auth\"{stale}\r\n"))
+        (
+            status,
+            format!(
+                "{name}: Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm=MD5, qop=\"auth\"{stale}\r\n"
+            ),
+        )
     }
 
     fn nonce(&self, realm: &str, at: Duration) -> String {
@@ -94,7 +101,8 @@ impl Gatekeeper {
     /// Whether the nonce is ours, young enough, and its count higher than ever before (RFC 2617 3.2.2).
     fn is_fresh(&self, answer: &Answer, realm: &str, right: bool) -> bool {
         let now = self.born.elapsed();
-        let Some(issued) = self.issued(&answer.nonce, realm).filter(|at| now.saturating_sub(*at) < self.lifetime)
+        let Some(issued) =
+            self.issued(&answer.nonce, realm).filter(|at| now.saturating_sub(*at) < self.lifetime)
         else {
             return false;
         };

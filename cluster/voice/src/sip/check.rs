@@ -3,6 +3,8 @@
 //!
 //! It works on bytes, before anything is allocated for the sender, and never panics on any of them.
 
+use std::borrow::Cow;
+
 /// A message may be this long (RFC 3261 18.1.1 lets UDP carry no more).
 pub(crate) const MAX_BYTES: usize = 65_535;
 
@@ -10,8 +12,20 @@ pub(crate) const MAX_BYTES: usize = 65_535;
 const MAX_LINES: usize = 256;
 
 const METHODS: &[&str] = &[
-    "ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER",
-    "REGISTER", "SUBSCRIBE", "UPDATE",
+    "ACK",
+    "BYE",
+    "CANCEL",
+    "INFO",
+    "INVITE",
+    "MESSAGE",
+    "NOTIFY",
+    "OPTIONS",
+    "PRACK",
+    "PUBLISH",
+    "REFER",
+    "REGISTER",
+    "SUBSCRIBE",
+    "UPDATE",
 ];
 
 /// What to do with a received message.
@@ -26,7 +40,8 @@ pub(crate) enum Verdict {
 
 /// Checks one whole message, as it came from the wire.
 pub(crate) fn check(bytes: &[u8]) -> Verdict {
-    let Some(message) = Message::split(bytes) else { return Verdict::Drop };
+    let Some((head, body)) = head(bytes) else { return Verdict::Drop };
+    let Some(message) = Message::split(&head, body) else { return Verdict::Drop };
     match message.start {
         Start::Response => match message.fault(None) {
             Some(_) => Verdict::Drop,
@@ -46,6 +61,22 @@ pub(crate) fn check(bytes: &[u8]) -> Verdict {
     }
 }
 
+/// The head as text, with folded lines (RFC 3261 7.3.1) made whole, and the length of what follows. `None` when
+/// there is no head, or one that is not text.
+fn head(bytes: &[u8]) -> Option<(Cow<'_, str>, usize)> {
+    if bytes.len() > MAX_BYTES {
+        return None;
+    }
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(bytes.get(..end)?).ok().filter(|head| !head.contains('\0'))?;
+    let folded = head.contains("\r\n ") || head.contains("\r\n\t");
+    let head = match folded {
+        true => Cow::Owned(head.replace("\r\n ", " ").replace("\r\n\t", " ")),
+        false => Cow::Borrowed(head),
+    };
+    Some((head, bytes.len() - end - 4))
+}
+
 enum Start<'a> {
     Request { method: &'a str, version: &'a str },
     Response,
@@ -58,28 +89,29 @@ struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// `None` when there is no head in it, or one that is not text.
-    fn split(bytes: &'a [u8]) -> Option<Message<'a>> {
-        if bytes.len() > MAX_BYTES {
-            return None;
-        }
-        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
-        let head = std::str::from_utf8(bytes.get(..end)?).ok()?;
-        if head.contains('\0') {
-            return None;
-        }
+    fn split(head: &'a str, body: usize) -> Option<Message<'a>> {
         let mut lines = head.split("\r\n");
         let start = start(lines.next()?)?;
         let mut headers = Vec::new();
-        for line in lines.filter(|line| !line.starts_with([' ', '\t'])) {
+        for line in lines {
             headers.push(line.split_once(':').map(|(name, value)| (name.trim(), value.trim()))?);
         }
-        (headers.len() <= MAX_LINES).then_some(Message { start, headers, body: bytes.len() - end - 4 })
+        (headers.len() <= MAX_LINES).then_some(Message { start, headers, body })
     }
 
     fn header(&self, name: &str, compact: &str) -> Option<&'a str> {
         let is = |key: &str| key.eq_ignore_ascii_case(name) || key.eq_ignore_ascii_case(compact);
-        self.headers.iter().find(|(key, _)| is(key)).map(|(_, value)| *value).filter(|value| !value.is_empty())
+        self.headers
+            .iter()
+            .find(|(key, _)| is(key))
+            .map(|(_, value)| *value)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The topmost Via, if an answer can follow it.
+    fn via(&self) -> Option<&'a str> {
+        let is_ours = |via: &&str| via.replace([' ', '\t'], "").starts_with("SIP/2.0/");
+        self.header("Via", "v").filter(is_ours)
     }
 
     fn count(&self, name: &str, compact: &str) -> usize {
@@ -93,13 +125,14 @@ impl<'a> Message<'a> {
         if single.iter().any(|(name, compact)| self.count(name, compact) != 1) {
             return Some((400, "Missing Or Repeated Header"));
         }
-        if self.header("Via", "v").is_none_or(|via| !via.starts_with("SIP/2.0/")) {
+        if self.via().is_none() {
             return Some((400, "Bad Via"));
         }
         if single.iter().any(|(name, compact)| self.header(name, compact).is_none()) {
             return Some((400, "Empty Header"));
         }
-        if !self.header("From", "f").is_some_and(|from| from.to_ascii_lowercase().contains(";tag=")) {
+        let from = self.header("From", "f").unwrap_or_default().replace([' ', '\t'], "").to_ascii_lowercase();
+        if !from.contains(";tag=") {
             return Some((400, "From Without Tag"));
         }
         if self.count("Content-Length", "l") > 1 || !self.length_fits() {
@@ -133,9 +166,9 @@ impl<'a> Message<'a> {
 
     fn refusal(&self, status: u16, reason: &str) -> Verdict {
         let needed = [("From", "f"), ("To", "t"), ("Call-ID", "i"), ("CSeq", "cseq")];
-        let Some(_) = self.header("Via", "v").filter(|via| via.starts_with("SIP/2.0/")) else {
+        if self.via().is_none() {
             return Verdict::Drop;
-        };
+        }
         let mut text = format!("SIP/2.0 {status} {reason}\r\n");
         for (key, value) in &self.headers {
             if key.eq_ignore_ascii_case("Via") || key.eq_ignore_ascii_case("v") {
@@ -147,7 +180,8 @@ impl<'a> Message<'a> {
                 text.push_str(&format!("{name}: {value}\r\n"));
             }
         }
-        let allow = if status == 405 { format!("Allow: {}\r\n", super::headers::ALLOW) } else { String::new() };
+        let allow =
+            if status == 405 { format!("Allow: {}\r\n", super::headers::ALLOW) } else { String::new() };
         text.push_str(&format!("{allow}Content-Length: 0\r\n\r\n"));
         Verdict::Refuse(text.into_bytes())
     }
@@ -161,7 +195,8 @@ fn start(line: &str) -> Option<Start<'_>> {
         return status.filter(|_| first == "SIP/2.0").map(|_| Start::Response);
     }
     let version = third.filter(|version| version.starts_with("SIP/"))?;
-    let method = !first.is_empty() && first.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
+    let method =
+        !first.is_empty() && first.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
     (method && words.next().is_none()).then_some(Start::Request { method: first, version })
 }
 
@@ -195,6 +230,12 @@ mod tests {
         assert_eq!(status(&GOOD.replace(";tag=1", "")), Some("400".into()));
         assert_eq!(status(&GOOD.replace("1 OPTIONS", "99999999999 OPTIONS")), Some("400".into()));
         assert_eq!(status(&GOOD.replace("OPTIONS", "FROBNICATE")), Some("405".into()));
+    }
+
+    #[test]
+    fn a_folded_line_is_one_line() {
+        let folded = GOOD.replace("From: <sip:b@h>;tag=1", "From:\r\n <sip:b@h>\r\n\t ; tag = 1");
+        assert_eq!(status(&folded), Some("pass".into()));
     }
 
     #[test]

@@ -153,7 +153,8 @@ mod tests {
 
     #[test]
     fn an_answer_to_a_challenge_is_accepted_by_the_other_side() {
-        let challenge = Challenge::parse("Digest realm=\"r\", nonce=\"n\", qop=\"auth,auth-int\", opaque=\"o\"");
+        let challenge =
+            Challenge::parse("Digest realm=\"r\", nonce=\"n\", qop=\"auth,auth-int\", opaque=\"o\"");
         let credentials = Credentials { realm: "r".into(), username: "u".into(), password: "p".into() };
         let value = challenge.unwrap().answer(&credentials, "INVITE", "sip:a@h").unwrap();
         assert!(Answer::parse(&value).unwrap().matches(&hash(&["u", "r", "p"]), "INVITE"));

@@ -64,7 +64,7 @@ impl NameAddr {
     pub(crate) fn parse(value: &str) -> Option<NameAddr> {
         let mut parts = split(value, ';').into_iter();
         let first = parts.next()?;
-        let (name, uri) = match first.split_once('<') {
+        let (name, uri) = match first.rsplit_once('<') {
             Some((name, rest)) => (name.trim(), rest.split_once('>')?.0),
             None => ("", first.as_str()),
         };
@@ -167,7 +167,13 @@ pub(crate) fn quoted(name: &str) -> String {
 }
 
 /// A response to `request` with what RFC 3261 8.2.6 copies, and `extra` lines.
-pub(crate) fn respond(request: &Request, status: u16, tag: Option<&str>, extra: &str, body: &str) -> Response {
+pub(crate) fn respond(
+    request: &Request,
+    status: u16,
+    tag: Option<&str>,
+    extra: &str,
+    body: &str,
+) -> Response {
     let mut text = format!("SIP/2.0 {status} {}\r\n", StatusCode::from(status).text());
     for header in request.headers.iter() {
         let name = header.name();

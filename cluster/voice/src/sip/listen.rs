@@ -7,19 +7,22 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::{Error, Result};
 use rsipstack::platform::net::UdpSocket as StackSocket;
-use rsipstack::sip::{Response, SipMessage, StatusCodeKind};
-use rsipstack::transaction::endpoint::{EndpointInner, TransportEventInspector};
+use rsipstack::sip::{Response, SipMessage, StatusCodeKind, Transport};
+use rsipstack::transaction::endpoint::{EndpointInner, EndpointInnerRef, TransportEventInspector};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
+use rsipstack::transport::tcp::TcpConnection;
 use rsipstack::transport::udp::UdpConnection;
-use rsipstack::transport::{SipConnection, TcpListenerConnection, TransportEvent, TransportLayer};
+use rsipstack::transport::{SipAddr, SipConnection, TransportEvent, TransportLayer};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::check::{Verdict, check};
@@ -28,13 +31,30 @@ use crate::settings::{Local, Settings};
 
 /// The default of 208 KiB loses datagrams at a few hundred calls a second.
 const RECEIVE_BUFFER: usize = 4 << 20;
+/// Streams that may wait to be taken.
+const BACKLOG: i32 = 128;
+/// Streams at once. Each costs two buffers of 64 KiB, and idle ones are closed by the stack after five minutes.
+const MAX_STREAMS: usize = 1_024;
+/// Refusals on their way on streams; more are not sent.
+const REFUSALS: usize = 64;
+/// A stream that does not take a refusal within this does not get it.
+const REFUSAL: Duration = Duration::from_secs(1);
+/// Between two tries to take a stream when the system has no more of them.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Binds what the settings name and registers it; an address that is taken says which flag named it.
+/// What is bound and not read yet.
+pub(super) struct Listeners {
+    pub udp: SipConnection,
+    pub tcp: Option<TcpListener>,
+    pub local: Local,
+}
+
+/// Binds what the settings name; an address that is taken says which flag named it.
 pub(super) async fn bind(
     settings: &Settings,
     layer: &TransportLayer,
     cancel: &CancellationToken,
-) -> Result<(SipConnection, Local)> {
+) -> Result<Listeners> {
     let socket = udp(settings.sip_udp).map_err(|error| taken(settings.sip_udp, &error))?;
     let address = socket.local_addr().map_err(|error| taken(settings.sip_udp, &error))?;
     let connection = UdpConnection::from_socket(Arc::new(Checked(socket)), None, Some(cancel.clone()))
@@ -42,11 +62,9 @@ pub(super) async fn bind(
         .map_err(|error| Error::internal(error.to_string()))?;
     let connection = SipConnection::Udp(connection);
     layer.add_transport(connection.clone());
-    let tcp = match settings.sip_tcp {
-        None => None,
-        Some(wanted) => Some(tcp(wanted, layer).await?),
-    };
-    Ok((connection, Local { udp: address, tcp }))
+    let bound = settings.sip_tcp.map(|wanted| tcp(wanted).map_err(|error| taken(wanted, &error)));
+    let (tcp, tcp_address) = bound.transpose()?.unzip();
+    Ok(Listeners { udp: connection, tcp, local: Local { udp: address, tcp: tcp_address } })
 }
 
 fn taken(address: SocketAddr, error: &io::Error) -> Error {
@@ -62,21 +80,37 @@ fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-/// The stack binds late and only warns, so the address is tried here first.
-async fn tcp(wanted: SocketAddr, layer: &TransportLayer) -> Result<SocketAddr> {
-    let domain = if wanted.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
-    let probe = || {
-        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        socket.bind(&wanted.into())?;
-        socket.listen(1)?;
-        socket.local_addr()?.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
-    };
-    let address = probe().map_err(|error| taken(wanted, &error))?;
-    let listener = TcpListenerConnection::new(address, None).await;
-    let listener = listener.map_err(|error| Error::internal(error.to_string()))?;
-    layer.add_transport(SipConnection::TcpListener(listener));
-    Ok(address)
+/// Not the stack's own listener: that one binds late, only warns when it cannot, and takes any number of peers.
+fn tcp(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let domain = if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Takes stream peers until `cancel`; one too many is closed at once.
+pub(super) async fn accept(listener: TcpListener, endpoint: EndpointInnerRef, cancel: CancellationToken) {
+    while let Some(accepted) = cancel.run_until_cancelled(listener.accept()).await {
+        let Ok((stream, peer)) = accepted else {
+            // Out of file descriptors, most likely: without a pause this would spin.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        if endpoint.transport_layer.connections_count() >= MAX_STREAMS {
+            debug!(%peer, "stream refused");
+            continue;
+        }
+        let local = listener.local_addr().map(|address| SipAddr::new(Transport::Tcp, address.into()));
+        let Ok(local) = local else { continue };
+        if let Ok(connection) = TcpConnection::from_stream(stream, local, Some(cancel.child_token())) {
+            endpoint.transport_layer.add_connection(SipConnection::Tcp(connection));
+        }
+    }
 }
 
 /// A socket that hands on what passes the check, and answers what can be answered.
@@ -96,7 +130,8 @@ impl StackSocket for Checked {
                 Verdict::Drop => debug!(%source, "message dropped"),
                 Verdict::Refuse(answer) => {
                     debug!(%source, "message refused");
-                    self.0.send_to(&answer, source).await?;
+                    // Whether it arrives is the sender's concern; an error here must not end the loop.
+                    let _ = self.0.send_to(&answer, source).await;
                 }
             }
         }
@@ -115,11 +150,28 @@ impl StackSocket for Checked {
 pub(super) struct Inspector {
     endpoint: Arc<OnceLock<Weak<EndpointInner>>>,
     strays: mpsc::Sender<Response>,
+    tasks: TaskTracker,
+    refusals: Arc<Semaphore>,
 }
 
 impl Inspector {
-    pub(super) fn new(strays: mpsc::Sender<Response>) -> Inspector {
-        Inspector { endpoint: Arc::default(), strays }
+    pub(super) fn new(strays: mpsc::Sender<Response>, tasks: TaskTracker) -> Inspector {
+        Inspector { endpoint: Arc::default(), strays, tasks, refusals: Arc::new(Semaphore::new(REFUSALS)) }
+    }
+
+    /// Answers on a stream without waiting for it: a peer that does not read must not stop all others.
+    fn refuse(&self, connection: &SipConnection, answer: Vec<u8>) {
+        let (Ok(answer), Ok(permit)) =
+            (Response::try_from(answer), self.refusals.clone().try_acquire_owned())
+        else {
+            return;
+        };
+        let connection = connection.clone();
+        self.tasks.spawn(async move {
+            let sent = connection.send(SipMessage::Response(answer), None);
+            let _ = tokio::time::timeout(REFUSAL, sent).await;
+            drop(permit);
+        });
     }
 
     /// To be filled in once the endpoint exists.
@@ -147,8 +199,7 @@ impl TransportEventInspector for Inspector {
                 Verdict::Pass => {}
                 Verdict::Drop => return None,
                 Verdict::Refuse(answer) => {
-                    let answer = Response::try_from(answer).ok()?;
-                    let _ = connection.send(SipMessage::Response(answer), None).await;
+                    self.refuse(connection, answer);
                     return None;
                 }
             }

@@ -42,7 +42,12 @@ fn plain(asked: &Asked, status: u16) -> Response {
     headers::respond(&asked.request, status, Some(&headers::token()), "", "")
 }
 
-async fn bindings(outside: &Outside, terms: &Terms, asked: &Asked, owner: (Uuid, Uuid)) -> Result<Vec<Contact>> {
+async fn bindings(
+    outside: &Outside,
+    terms: &Terms,
+    asked: &Asked,
+    owner: (Uuid, Uuid),
+) -> Result<Vec<Contact>> {
     let named = headers::list(&asked.request.headers, "Contact");
     if named.is_empty() {
         return outside.bind(owner, Vec::new(), false).await;

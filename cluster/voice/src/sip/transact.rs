@@ -12,23 +12,24 @@ use protocol::ports::voice::Transport;
 use protocol::{Error, Result};
 use rsipstack::EndpointBuilder;
 use rsipstack::sip::{HostWithPort, Method, Request, Response, SipMessage, StatusCodeKind};
+use rsipstack::transaction::TransactionReceiver;
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::{Transaction, TransactionEvent, TransactionEventSender};
-use rsipstack::transaction::TransactionReceiver;
 use rsipstack::transport::{SipAddr, SipConnection, TransportLayer};
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use super::headers;
+use super::headers::{self, Target};
 use super::listen;
-use crate::call::Input;
+use crate::call::{Input, Own};
 use crate::settings::{Local, Settings};
 
-/// A stream peer that takes longer than this to accept is gone.
+/// A stream peer that takes longer than this to accept, or to read, is gone.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The dial's own limit ends calls that only ring; the stack's Timer C must never be sooner.
 const TIMER_C: Duration = Duration::from_secs(24 * 3600);
@@ -41,6 +42,7 @@ pub(crate) struct Path {
     pub transport: Transport,
     /// A host, or the address that the peer's messages really come from.
     pub host: String,
+    /// 0: none was named.
     pub port: u16,
     /// The listening address that the peer named, tried when its connection is gone.
     #[serde(default)]
@@ -52,8 +54,13 @@ impl Path {
         Path { transport, host: address.ip().to_string(), port: address.port(), fallback: None }
     }
 
+    /// Where a URI points. Without a port the name decides (RFC 3263), or 5060.
+    pub(crate) fn named(transport: Transport, target: Target) -> Path {
+        Path { transport, host: target.host, port: target.port.unwrap_or(0), fallback: None }
+    }
+
     pub(crate) fn address(&self) -> Option<SocketAddr> {
-        self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
+        self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, default(self.port)))
     }
 }
 
@@ -84,7 +91,8 @@ pub(crate) struct Wire {
     external: Option<IpAddr>,
     /// The UDP listener, for transactions that are made again before anything is read.
     udp: Mutex<Option<SipConnection>>,
-    pub(crate) user_agent: String,
+    tcp: Mutex<Option<TcpListener>>,
+    user_agent: String,
     tasks: TaskTracker,
     cancel: CancellationToken,
 }
@@ -98,8 +106,8 @@ impl Wire {
     ) -> Result<(Arc<Wire>, TransactionReceiver)> {
         let cancel = CancellationToken::new();
         let layer = TransportLayer::new(cancel.clone());
-        let (udp, local) = listen::bind(settings, &layer, &cancel).await?;
-        let inspector = listen::Inspector::new(strays);
+        let listen::Listeners { udp, tcp, local } = listen::bind(settings, &layer, &cancel).await?;
+        let inspector = listen::Inspector::new(strays, tasks.clone());
         let known = inspector.endpoint();
         let endpoint = EndpointBuilder::new()
             .with_user_agent(&settings.user_agent)
@@ -109,13 +117,15 @@ impl Wire {
             .with_option(EndpointOption { auto_ack_2xx: false, timerc: TIMER_C, ..EndpointOption::default() })
             .with_transport_inspector(Box::new(inspector))
             .build();
-        let incoming = endpoint.incoming_transactions().map_err(|error| Error::internal(error.to_string()))?;
+        let incoming =
+            endpoint.incoming_transactions().map_err(|error| Error::internal(error.to_string()))?;
         let _ = known.set(Arc::downgrade(&endpoint.inner));
         let wire = Wire {
             endpoint: endpoint.inner,
             local,
             external: settings.external_ip,
             udp: Mutex::new(Some(udp)),
+            tcp: Mutex::new(tcp),
             user_agent: settings.user_agent.clone(),
             tasks,
             cancel,
@@ -130,6 +140,9 @@ impl Wire {
     /// Starts to read the sockets. From now on every transaction comes from one of them.
     pub(crate) fn serve(&self) {
         *self.udp.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Some(listener) = self.tcp.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            self.tasks.spawn(listen::accept(listener, self.endpoint.clone(), self.cancel.clone()));
+        }
         let endpoint = self.endpoint.clone();
         self.tasks.spawn(async move {
             if let Err(error) = endpoint.serve().await {
@@ -147,8 +160,8 @@ impl Wire {
         }
     }
 
-    /// The address that a peer at `path` should use for us, for Via, Contact and SDP.
-    pub(crate) fn own(&self, path: &Path) -> SocketAddr {
+    /// What a peer at `path` should use for us, in Via, Contact and SDP.
+    pub(crate) fn own(&self, path: &Path, user: &str) -> Own {
         let listener = match path.transport {
             Transport::Tcp => self.local.tcp.unwrap_or(self.local.udp),
             Transport::Udp => self.local.udp,
@@ -157,11 +170,16 @@ impl Wire {
             true => path.address().and_then(facing).unwrap_or(listener.ip()),
             false => listener.ip(),
         });
-        SocketAddr::new(ip, listener.port())
+        let address = SocketAddr::new(ip, listener.port());
+        Own { address, user: user.to_owned(), user_agent: self.user_agent.clone() }
     }
 
     /// Takes over a request that came in. CANCEL, ACK and the lack of one go into `mailbox`.
-    pub(crate) fn accept(&self, transaction: Transaction, mailbox: Option<mpsc::Sender<Input>>) -> Option<Asked> {
+    pub(crate) fn accept(
+        &self,
+        transaction: Transaction,
+        mailbox: Option<mpsc::Sender<Input>>,
+    ) -> Option<Asked> {
         let remote = transaction.connection.as_ref()?.get_remote_addr()?;
         let transport = match remote.r#type {
             Some(rsipstack::sip::Transport::Tcp) => Transport::Tcp,
@@ -178,7 +196,12 @@ impl Wire {
     }
 
     /// The transaction of a journalled INVITE, as if it had just come in (RFC 3261 17.2.1).
-    pub(crate) async fn again(&self, request: Request, path: &Path, mailbox: mpsc::Sender<Input>) -> Option<Reply> {
+    pub(crate) async fn again(
+        &self,
+        request: Request,
+        path: &Path,
+        mailbox: mpsc::Sender<Input>,
+    ) -> Option<Reply> {
         let key = TransactionKey::from_request(&request, TransactionRole::Server).ok()?;
         let connection = match path.transport {
             Transport::Udp => self.udp.lock().unwrap_or_else(PoisonError::into_inner).clone()?,
@@ -217,7 +240,8 @@ impl Wire {
     /// Sends an ACK: it has no transaction and no answer.
     pub(crate) async fn tell(&self, request: Request, path: &Path) -> Result<()> {
         let (connection, destination) = self.connect(path).await?;
-        connection.send(SipMessage::Request(request), Some(&destination)).await.map_err(broken)
+        let sent = connection.send(SipMessage::Request(request), Some(&destination));
+        tokio::time::timeout(CONNECT_TIMEOUT, sent).await.map_err(|_| Error::timeout())?.map_err(broken)
     }
 
     /// Ends a client transaction that nobody waits for any longer.
@@ -246,13 +270,18 @@ impl Wire {
             Transport::Tcp => rsipstack::sip::Transport::Tcp,
         };
         let address = match host.parse::<IpAddr>() {
-            Ok(ip) => HostWithPort::from(SocketAddr::new(ip, port)),
+            Ok(ip) => HostWithPort::from(SocketAddr::new(ip, default(port))),
+            Err(_) if port == 0 => HostWithPort::try_from(host).map_err(broken)?,
             Err(_) => HostWithPort::try_from(format!("{host}:{port}")).map_err(broken)?,
         };
         let target = SipAddr::new(kind, address);
         let lookup = self.endpoint.transport_layer.lookup(&target, None);
         tokio::time::timeout(CONNECT_TIMEOUT, lookup).await.map_err(|_| Error::timeout())?.map_err(broken)
     }
+}
+
+fn default(port: u16) -> u16 {
+    if port == 0 { 5060 } else { port }
 }
 
 fn broken(error: impl std::fmt::Display) -> Error {

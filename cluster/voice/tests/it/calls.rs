@@ -7,20 +7,13 @@ use crate::support::{Side, dial, talk};
 async fn call_and_hang_up(transport: Transport, caller_ends: bool) {
     let (mut a, mut b) = (Side::open().await, Side::open().await);
     let (out, inward) = talk(&mut a, &mut b, transport).await;
-    assert_eq!((a.engine.state(out), b.engine.state(inward)), (Some(LegState::Up), Some(LegState::Up)));
-    let (ours, theirs) = match caller_ends {
-        true => {
-            a.hangup(out).await;
-            (a.ended(out).await, b.ended(inward).await)
-        }
-        false => {
-            b.hangup(inward).await;
-            (b.ended(inward).await, a.ended(out).await)
-        }
-    };
-    assert_eq!(ours, (16, 200, EndedBy::Local));
-    assert_eq!(theirs, (16, 200, EndedBy::Remote));
-    assert_eq!((a.engine.legs(), b.engine.legs()), (0, 0));
+    assert_eq!([a.engine.state(out), b.engine.state(inward)], [Some(LegState::Up); 2]);
+    let (one, other) =
+        if caller_ends { ((&mut a, out), (&mut b, inward)) } else { ((&mut b, inward), (&mut a, out)) };
+    one.0.hangup(one.1).await;
+    let ends = [one.0.ended(one.1).await, other.0.ended(other.1).await];
+    assert_eq!(ends, [(16, 200, EndedBy::Local), (16, 200, EndedBy::Remote)]);
+    assert_eq!([a.engine.legs(), b.engine.legs()], [0, 0]);
     a.stop().await;
     b.stop().await;
 }

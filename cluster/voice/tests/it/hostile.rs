@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::raw::{Peer, header};
-use crate::support::Side;
+use crate::support::{SOON, Side};
 
 /// Long enough for an answer on loopback, short enough to wait for none.
 const SILENCE: Duration = Duration::from_millis(150);
@@ -142,5 +142,26 @@ async fn a_full_engine_asks_to_come_back() {
     let answer = peer.verdict().await;
     assert!(answer.starts_with("SIP/2.0 503"), "{answer}");
     assert!(!header(&answer, "Retry-After").is_empty());
+    side.stop().await;
+}
+
+#[tokio::test]
+async fn rubbish_on_a_stream_costs_only_that_stream() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut side = Side::open().await;
+    let to = side.engine.local().tcp.unwrap();
+    let peer = Peer::new(side.address()).await;
+    let lying = peer.invite("stream").replace("1 INVITE", "1 BYE").replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+    let mut stream = tokio::net::TcpStream::connect(to).await.unwrap();
+    stream.write_all(lying.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4_096];
+    let length = tokio::time::timeout(SOON, stream.read(&mut answer)).await.unwrap().unwrap();
+    assert!(answer[..length].starts_with(b"SIP/2.0 400"));
+    for rubbish in [vec![b'x'; 200_000], b"INVITE sip:a SIP/2.0\r\nContent-Length: nine\r\n\r\n".to_vec()] {
+        let mut stream = tokio::net::TcpStream::connect(to).await.unwrap();
+        let _ = stream.write_all(&rubbish).await;
+    }
+    assert!(!side.has_call());
+    still_answers(&side).await;
     side.stop().await;
 }

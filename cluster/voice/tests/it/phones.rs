@@ -101,9 +101,7 @@ async fn two_holds_at_once_are_both_done() {
     let (out, inward) = connect(&a, &b, &format!("sip:b@{}", b.local().udp)).await;
     a.hold(out, true).await.unwrap();
     b.hold(inward, true).await.unwrap();
-    println!("{:?} {:?}", out, inward);
     until(&a, out, |event| *event == LegEvent::Held(true)).await;
-    println!("a held");
     until(&b, inward, |event| *event == LegEvent::Held(true)).await;
     a.stop().await;
     b.stop().await;

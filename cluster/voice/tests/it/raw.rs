@@ -69,7 +69,7 @@ impl Peer {
     }
 
     pub(crate) fn invite(&self, call: &str) -> String {
-        self.request("INVITE", call, "", &sdp(self.port(), 1, "sendrecv"))
+        self.request("INVITE", call, "", &sdp(1, "sendrecv"))
     }
 
     /// A request inside the dialog that `answer` belongs to.
@@ -104,14 +104,20 @@ impl Peer {
     }
 }
 
-pub(crate) fn sdp(port: u16, version: u32, flow: &str) -> String {
+/// The media goes where nobody listens.
+pub(crate) fn sdp(version: u32, flow: &str) -> String {
     format!(
         "v=0\r\no=- 1 {version} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na={flow}\r\n"
+         m=audio 9 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na={flow}\r\n"
     )
 }
 
 pub(crate) fn header<'a>(message: &'a str, name: &str) -> &'a str {
     let is = |line: &&str| line.split_once(':').is_some_and(|(key, _)| key.eq_ignore_ascii_case(name));
-    message.lines().find(is).and_then(|line| line.split_once(": ")).map(|(_, value)| value).unwrap_or_default()
+    message
+        .lines()
+        .find(is)
+        .and_then(|line| line.split_once(": "))
+        .map(|(_, value)| value)
+        .unwrap_or_default()
 }

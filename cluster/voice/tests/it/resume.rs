@@ -91,7 +91,7 @@ async fn a_placed_call_is_answered_after_its_caller_came_back() {
     side.restart().await;
     let again = peer.hear().await;
     assert_eq!(header(&again, "Via"), header(&invite, "Via"));
-    let ok = peer.respond(&again, "200 OK", "b1", &sdp(peer.port(), 1, "sendrecv"));
+    let ok = peer.respond(&again, "200 OK", "b1", &sdp(1, "sendrecv"));
     peer.send(ok.as_bytes()).await;
     let ack = loop {
         let message = peer.hear().await;
@@ -125,5 +125,29 @@ async fn a_bye_that_comes_again_after_a_restart_is_answered_again() {
     peer.send(bye.as_bytes()).await;
     assert!(peer.verdict().await.starts_with("SIP/2.0 200"));
     assert_eq!(side.engine.state(leg), None);
+    side.stop().await;
+}
+
+#[tokio::test]
+async fn an_invite_that_comes_late_after_a_restart_is_no_second_call() {
+    let mut side = Side::open().await;
+    let peer = Peer::new(side.address()).await;
+    let invite = peer.invite("late");
+    peer.send(invite.as_bytes()).await;
+    let leg = side.call().await.leg;
+    side.tell(leg, Command::Answer).await;
+    let answer = peer.verdict().await;
+    peer.send(peer.inside("ACK", &answer, 1, "").as_bytes()).await;
+    assert_eq!(side.event(leg).await, LegEvent::Answered);
+    side.restart().await;
+    peer.send(invite.as_bytes()).await;
+    loop {
+        let verdict = peer.verdict().await;
+        if verdict.starts_with("SIP/2.0 482") {
+            break;
+        }
+        assert_eq!(header(&verdict, "To"), header(&answer, "To"), "only the old answer may come again");
+    }
+    assert!(!side.has_call());
     side.stop().await;
 }

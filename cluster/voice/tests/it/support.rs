@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::ports::voice::{
-    Caller, Command, Contact, Dial, EndedBy, Gate, Incoming, LegEvent, LegId, Origin, Report, Secret, Transport,
-    VoiceEngine, VoiceHost,
+    Caller, Command, Contact, Dial, EndedBy, Gate, Incoming, LegEvent, LegId, Origin, Report, Secret,
+    Transport, VoiceEngine, VoiceHost,
 };
 use protocol::{Error, Result, Status};
 use rand::Rng;
@@ -117,7 +117,8 @@ impl Side {
     pub(crate) async fn restart(&mut self) {
         self.engine.stop(Duration::ZERO).await;
         let host = self.platform.clone();
-        self.engine = voice::start(self.settings.clone(), host, Arc::new(self.journal.clone())).await.unwrap();
+        self.engine =
+            voice::start(self.settings.clone(), host, Arc::new(self.journal.clone())).await.unwrap();
         self.reports = self.engine.reports().unwrap();
     }
 
@@ -146,6 +147,17 @@ impl Side {
 
     pub(crate) async fn call(&mut self) -> Incoming {
         tokio::time::timeout(SOON, self.calls.recv()).await.expect("a call in time").unwrap()
+    }
+
+    /// Whichever comes first: a call that comes in, or a report.
+    pub(crate) async fn next(&mut self) -> std::result::Result<Incoming, Report> {
+        let next = async {
+            tokio::select! {
+                call = self.calls.recv() => Ok(call.unwrap()),
+                report = self.reports.recv() => Err(report.unwrap()),
+            }
+        };
+        tokio::time::timeout(SOON, next).await.expect("a call or a report in time")
     }
 
     pub(crate) fn has_call(&mut self) -> bool {
@@ -177,7 +189,12 @@ pub(crate) fn dial(to: SocketAddr, transport: Transport) -> Dial {
         uri: format!("sip:bob@{to}"),
         destination: None,
         transport,
-        from: Caller { user: "alice".into(), name: "Alice".into(), domain: "example.com".into(), anonymous: false },
+        from: Caller {
+            user: "alice".into(),
+            name: "Alice".into(),
+            domain: "example.com".into(),
+            anonymous: false,
+        },
         credentials: None,
         headers: Vec::new(),
         codecs: Vec::new(),

@@ -1,0 +1,42 @@
+//! Streams that run until the reader goes or the node stops.
+//!
+//! They are read, not fed: nothing is made until the reader has taken what came before, so no buffer grows.
+
+use std::sync::Arc;
+
+use futures_util::stream::{BoxStream, Stream, StreamExt as _, once};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+/// Watches at a time over all connections: each costs a reading of the tree a second, or a copy of every event.
+const WATCHES: usize = 64;
+
+pub(super) type Watch<T> = BoxStream<'static, Result<T, Status>>;
+
+pub(super) struct Watches {
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl Watches {
+    pub(super) fn new(stop: CancellationToken) -> Self {
+        Watches { places: Arc::new(Semaphore::new(WATCHES)), stop }
+    }
+
+    /// Lets `items` run in a place of its own, ended by the node's stop with `UNAVAILABLE`.
+    pub(super) fn open<T: Send + 'static>(
+        &self,
+        items: impl Stream<Item = Result<T, Status>> + Send + 'static,
+    ) -> Result<Watch<T>, Status> {
+        let place = self.places.clone().try_acquire_owned();
+        let place = place.map_err(|_| Status::resource_exhausted("too many watches are open"))?;
+        let items = items.take_until(self.stop.clone().cancelled_owned());
+        let end = once(async { Err(Status::unavailable("the node is stopping")) });
+        let held = items.chain(end).map(move |item| {
+            let _held = &place;
+            item
+        });
+        Ok(held.boxed())
+    }
+}

@@ -1,0 +1,77 @@
+//! Location transparency: callers name a resource, never a place.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use actors::kernel::Mailbox;
+use async_trait::async_trait;
+use protocol::ports::{Bus, Dispatch, Serve};
+use protocol::{Catalog, Error, Request, Result, catalog, sock};
+use serde_json::Value;
+
+/// Where a resource is served.
+enum Place {
+    /// By a domain of this node.
+    Here(Mailbox),
+    /// By whichever node takes from this queue.
+    Elsewhere(String),
+}
+
+/// The way to every domain. Empty until the domains have started.
+pub struct Directory {
+    bus: Arc<dyn Bus>,
+    /// Names this node as the publisher of requests.
+    node: String,
+    places: OnceLock<HashMap<&'static str, Place>>,
+}
+
+impl Directory {
+    pub fn new(bus: Arc<dyn Bus>, node: &str) -> Arc<Self> {
+        Arc::new(Directory { bus, node: node.to_owned(), places: OnceLock::new() })
+    }
+
+    /// Fills the directory: domains in `here` are served by these mailboxes, all others elsewhere.
+    pub fn open(&self, catalog: &Catalog, here: &[Mailbox]) {
+        let place = |domain: &str| match here.iter().find(|mailbox| mailbox.domain().name == domain) {
+            Some(mailbox) => Place::Here(mailbox.clone()),
+            None => Place::Elsewhere(sock::request_queue(domain)),
+        };
+        let places = catalog.entries.iter().map(|entry| (entry.resource.name, place(entry.domain)));
+        let _ = self.places.set(places.collect());
+    }
+}
+
+#[async_trait]
+impl Dispatch for Directory {
+    async fn ask(&self, request: Request) -> Result<Value> {
+        let places = self.places.get().ok_or_else(|| Error::unavailable("the node is starting"))?;
+        match places.get(request.resource.name).ok_or_else(catalog::no_route)? {
+            Place::Here(mailbox) => mailbox.ask(request).await,
+            Place::Elsewhere(queue) => {
+                let wire = sock::Request::encode(&request, &self.node);
+                self.bus.ask(queue, wire).await?.into()
+            }
+        }
+    }
+}
+
+/// Answers what other nodes ask of a domain of this node.
+pub struct Desk {
+    pub mailbox: Mailbox,
+    pub catalog: Arc<OnceLock<Catalog>>,
+}
+
+#[async_trait]
+impl Serve for Desk {
+    async fn ready(&self) {
+        self.mailbox.ready().await;
+    }
+
+    async fn serve(&self, request: sock::Request) -> sock::Response {
+        let catalog = self.catalog.get().ok_or_else(|| Error::unavailable("the node is starting"));
+        match catalog.and_then(|catalog| request.decode(catalog)) {
+            Ok(request) => self.mailbox.ask(request).await.into(),
+            Err(error) => Result::<Value>::Err(error).into(),
+        }
+    }
+}

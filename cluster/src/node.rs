@@ -1,0 +1,163 @@
+//! Assembly. Reads top to bottom in the order things start; they stop in reverse.
+
+use std::sync::{Arc, OnceLock};
+
+use actors::kernel::{self, Branch, Child, Follow, Mailbox, Outcome, Running, Supervisor};
+use actors::{Dialogs, Host};
+use protocol::ports::{Bus, Cache, Deps, SystemClock};
+use protocol::{Catalog, Error, Result, sock};
+use tokio::time::Duration;
+
+use crate::bus::memory::MemoryBus;
+use crate::directory::{Desk, Directory};
+use crate::outward::Web;
+use crate::plan::Plan;
+use crate::probe::Health;
+use crate::{admin, keys, speech, telemetry};
+
+/// A running node.
+pub struct Node {
+    pub deps: Deps,
+    pub voice: Arc<voice::Engine>,
+    pub gateway: Option<gateway::Server>,
+    pub admin: admin::Server,
+    tree: Running,
+    /// Dropping them ends this node's consumers.
+    consumers: Vec<Box<dyn Send + Sync>>,
+}
+
+impl Node {
+    pub async fn start(plan: Plan) -> Result<Node> {
+        let Plan { settings, data, store, serve, voice, gateway, admin, admin_token, reach, speech, broker } = plan;
+        std::fs::create_dir_all(&data).map_err(|error| {
+            let folder = data.display();
+            Error::invalid(format!("cannot make the folder {folder}: {error}; give another one with --data"))
+        })?;
+        let node = settings.node.clone();
+        let store = persistence::open(&store, &node, &actors::resources()).await?;
+        let host = Arc::new(Host::default());
+        let dialogs = Arc::new(Dialogs { store: store.clone(), node: node.clone() });
+        let voice = voice::start(voice, host.clone(), dialogs).await?;
+        let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(broker));
+        let directory = Directory::new(bus.clone(), &node);
+        let deps = Deps {
+            settings: Arc::new(settings),
+            store,
+            cache: persistence::cache::memory(),
+            bus,
+            peers: directory.clone(),
+            voice: voice.clone(),
+            outward: Arc::new(Web::new(reach)?),
+            speech: speech::choose(speech).await?,
+            vault: persistence::vault::open_or_create(&data.join("node.key"))?,
+            clock: Arc::new(SystemClock),
+            catalog: Arc::new(OnceLock::new()),
+        };
+        let here = open(&deps, &directory, &serve);
+        let consumers = attend(&deps, &here).await?;
+        let tree = grow(&deps, here).start().await?;
+        host.open(&deps);
+        let token = admin_token.map_or_else(|| admin::token(&data), Ok)?;
+        let parts = admin::Parts { tree: tree.branch.clone(), deps: deps.clone(), token };
+        let admin = admin::start(parts, admin).await?;
+        let gateway = match serves(&serve, "gateway") {
+            true => Some(face(&deps, &tree, gateway, keys::token_key(&data)?).await?),
+            false => None,
+        };
+        Ok(Node { deps, voice, gateway, admin, tree, consumers })
+    }
+
+    /// Where operators see what is running.
+    pub fn tree(&self) -> &Arc<Branch> {
+        &self.tree.branch
+    }
+
+    /// Resolves when the tree has ended by itself, with the reason.
+    pub async fn ended(&self) -> Outcome {
+        self.tree.ended().await
+    }
+
+    /// Stops in order: no new requests, no new calls, then the domains, then the store.
+    pub async fn stop(self, within: Duration) {
+        if let Some(gateway) = self.gateway {
+            gateway.stop(within).await;
+        }
+        self.admin.stop(within).await;
+        self.voice.stop(within).await;
+        drop(self.consumers);
+        self.tree.stop().await;
+        self.deps.store.close().await;
+    }
+}
+
+/// Names every domain, and says which of them are here.
+fn open(deps: &Deps, directory: &Directory, serve: &[String]) -> Vec<Mailbox> {
+    let (mut catalog, mut here) = (Catalog::default(), Vec::new());
+    for mut domain in actors::domains(deps) {
+        catalog.entries.append(&mut domain.entries);
+        catalog.mounts.append(&mut domain.mounts);
+        if serves(serve, domain.name) {
+            here.push(Mailbox::new(Arc::new(domain)));
+        }
+    }
+    directory.open(&catalog, &here);
+    let _ = deps.catalog.set(catalog);
+    here
+}
+
+/// Lets other nodes ask the domains of this one, and has these hear of facts.
+async fn attend(deps: &Deps, here: &[Mailbox]) -> Result<Vec<Box<dyn Send + Sync>>> {
+    let mut consumers = Vec::new();
+    for mailbox in here {
+        let name = mailbox.domain().name;
+        let desk = Arc::new(Desk { mailbox: mailbox.clone(), catalog: deps.catalog.clone() });
+        consumers.push(deps.bus.serve(&sock::request_queue(name), desk).await?);
+        if mailbox.domain().follows_anything() {
+            let follow = Arc::new(Follow { mailbox: mailbox.clone(), deps: deps.clone() });
+            consumers.push(deps.bus.subscribe(&sock::subscribe_queue(name), follow).await?);
+        }
+    }
+    Ok(consumers)
+}
+
+/// The tree: a supervisor per domain, each isolated from the others; then what serves all of them.
+fn grow(deps: &Deps, here: Vec<Mailbox>) -> Supervisor {
+    let domain = |mailbox: &Mailbox| -> Child {
+        let domain = mailbox.domain();
+        let mut supervisor = Supervisor::new(domain.name);
+        supervisor.children = domain.children.clone();
+        supervisor.child(mailbox.child()).as_child().isolated()
+    };
+    let root = here.iter().map(domain).fold(Supervisor::new("node"), Supervisor::child);
+    let upkeep = Child::task("metrics", |token| async move {
+        tokio::select! {
+            () = token.cancelled() => Ok(()),
+            () = telemetry::metrics::upkeep() => Err(Error::internal("it never ends")),
+        }
+    });
+    root.child(kernel::outbox(deps)).child(kernel::timers(deps)).child(upkeep)
+}
+
+async fn face(
+    deps: &Deps,
+    tree: &Running,
+    mut settings: gateway::Settings,
+    key: Vec<u8>,
+) -> Result<gateway::Server> {
+    settings.jwt_key = key;
+    let metrics = telemetry::metrics::render;
+    let parts = gateway::Parts {
+        peers: deps.peers.clone(),
+        catalog: deps.catalog.clone(),
+        cache: deps.cache.clone() as Arc<dyn Cache>,
+        bus: deps.bus.clone(),
+        clock: deps.clock.clone(),
+        probe: Arc::new(Health { deps: deps.clone(), tree: tree.branch.clone(), metrics }),
+    };
+    gateway::start(parts, settings).await
+}
+
+fn serves(list: &[String], name: &str) -> bool {
+    let short = name.trim_end_matches("-manager");
+    list.iter().any(|entry| entry == "*" || entry == name || entry == short)
+}

@@ -1,0 +1,96 @@
+//! The commands of the program: a node until it is told to stop, the demo, and what operators ask a node.
+
+use std::process::ExitCode;
+
+use protocol::{Error, Result};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Cli, Command, Config};
+use crate::{Node, Plan, admin, cli, demo, first, telemetry};
+use actors::kernel::Outcome;
+
+/// What a command that failed ends with.
+const FAILED: u8 = 1;
+
+pub fn run(cli: Cli) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Error::internal(error)),
+    };
+    match runtime.block_on(carry_out(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// One clear line for whoever started it.
+fn fail(error: &Error) -> ExitCode {
+    match &error.cause {
+        Some(cause) => eprintln!("error: {}: {cause}", error.message),
+        None => eprintln!("error: {}", error.message),
+    }
+    ExitCode::from(FAILED)
+}
+
+async fn carry_out(Cli { config, command }: Cli) -> Result<()> {
+    match command {
+        None => {
+            telemetry::logs::start(&config.log(), config.log_format(), &config.node()).map_err(Error::invalid)?;
+            serve(&config).await
+        }
+        Some(Command::Demo { stay }) => {
+            let quiet = config.log.clone().unwrap_or_else(|| "warn".to_owned());
+            telemetry::logs::start(&quiet, config.log_format(), "demo").map_err(Error::invalid)?;
+            demo::run(stay).await
+        }
+        Some(Command::Tree(at)) => cli::tree(&at.url(&config), &token(&config, at.token(&config))?).await,
+        Some(Command::Calls(at)) => cli::calls(&at.url(&config), &token(&config, at.token(&config))?, false).await,
+    }
+}
+
+fn token(config: &Config, given: Option<&crate::config::Secret>) -> Result<String> {
+    match given {
+        Some(token) => Ok(token.expose().to_owned()),
+        None => admin::token(&config.data),
+    }
+}
+
+async fn serve(config: &Config) -> Result<()> {
+    for (flag, backend) in [("--cache", &config.cache), ("--bus", &config.bus)] {
+        if backend.scheme() != "memory" {
+            return Err(Error::invalid(format!("{flag}: {} is not available; use memory:", backend.scheme())));
+        }
+    }
+    telemetry::metrics::install();
+    let node = Node::start(Plan::of(config)).await?;
+    announce(&node);
+    if let Some(welcome) = first::welcome(&node.deps, &config.data).await? {
+        welcome.show(&node);
+    }
+    let outcome = tokio::select! {
+        outcome = node.ended() => outcome,
+        () = told_to_stop() => Outcome::Shutdown,
+    };
+    node.stop(config.stop_within()).await;
+    match outcome {
+        Outcome::Exhausted(error) => Err(Error::internal(format!("the node gave up: {error}"))),
+        Outcome::Shutdown | Outcome::Running => Ok(()),
+    }
+}
+
+fn announce(node: &Node) {
+    let http = node.gateway.as_ref().map(|gateway| gateway.local_addr().to_string()).unwrap_or_default();
+    let sip = node.voice.local().udp;
+    tracing::info!(http, %sip, admin = %node.admin.local_addr(), "ready");
+}
+
+/// SIGTERM from a supervisor, SIGINT from a terminal.
+async fn told_to_stop() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

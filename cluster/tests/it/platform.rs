@@ -1,0 +1,194 @@
+//! A whole node on free ports with a database of its own, and a client of its HTTP API.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cluster::bus::memory::Broker;
+use cluster::outward::{Allow, Reach};
+use cluster::{Node, Plan, Welcome, first, speech};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+pub const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Nothing here takes longer unless it never comes.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Platform {
+    pub node: Node,
+    pub welcome: Welcome,
+    pub http: SocketAddr,
+    pub folder: PathBuf,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// A status and a body.
+pub type Answer = (u16, Value);
+
+impl Platform {
+    pub async fn start() -> Platform {
+        Self::with(|_| {}).await
+    }
+
+    pub async fn with(adjust: impl FnOnce(&mut Plan)) -> Platform {
+        let folder = std::env::temp_dir().join(format!("branchline-it-{}", uuid::Uuid::now_v7()));
+        let mut plan = plan(folder.clone());
+        adjust(&mut plan);
+        let node = Node::start(plan).await.unwrap();
+        let welcome = first::welcome(&node.deps, &folder).await.unwrap().unwrap();
+        let http = node.gateway.as_ref().unwrap().local_addr();
+        Platform { node, welcome, http, folder, client: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// As the first customer's access key.
+    pub async fn send(&self, method: &str, path: &str, body: Value) -> Answer {
+        self.send_as(&self.welcome.accesskey, method, path, body).await
+    }
+
+    pub async fn send_as(&self, key: &str, method: &str, path: &str, body: Value) -> Answer {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut request = http::Request::builder().method(method).uri(format!("http://{}/{path}", self.http));
+        if !key.is_empty() {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        let request = request.header("x-request-id", "test").body(Full::from(body)).unwrap();
+        let response = self.client.request(request).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send("GET", &format!("v1.0/{path}"), Value::Null).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send("POST", &format!("v1.0/{path}"), body).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send("PUT", &format!("v1.0/{path}"), body).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", &format!("v1.0/{path}"), Value::Null).await
+    }
+
+    /// A creation that must succeed; the row's id.
+    pub async fn made(&self, path: &str, body: Value) -> String {
+        let (status, row) = self.post(path, body).await;
+        assert!(status < 300, "{path}: {status} {row}");
+        row["id"].as_str().unwrap_or_else(|| panic!("no id in {row}")).to_owned()
+    }
+
+    /// The token of the first admin, who is also the installation's operator.
+    pub async fn operator(&self) -> String {
+        let body = json!({"username": self.welcome.username, "password": self.welcome.password});
+        let (status, answer) = self.send_as("", "POST", "auth/login", body).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Another customer, made by the operator, and an access key of it.
+    pub async fn another_customer(&self, email: &str) -> (String, String) {
+        let operator = self.operator().await;
+        let body = json!({"name": "another", "email": email});
+        let (status, customer) = self.send_as(&operator, "POST", "v1.0/customers", body).await;
+        assert_eq!(status, 200, "{customer}");
+        let id = customer["id"].as_str().unwrap().to_owned();
+        let own = protocol::Context::own(protocol::Scope::Customer(id.parse().unwrap()));
+        let key = json!({"name": "test", "expire": 86_400});
+        let deps = &self.node.deps;
+        let key = deps.op(&actors::first::ACCESSKEY, protocol::Op::Create, key, &own).await.unwrap();
+        (id, key["token"].as_str().unwrap().to_owned())
+    }
+
+    /// Asks again until the answer is as it shall be.
+    pub async fn becomes(&self, path: &str, shall: impl Fn(&Value) -> bool) -> Value {
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            let (status, answer) = self.get(path).await;
+            if status == 200 && shall(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < limit, "{path}: {status} {answer}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub async fn stop(self) {
+        self.node.stop(Duration::from_secs(5)).await;
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+pub fn plan(folder: PathBuf) -> Plan {
+    let mut gateway = gateway::Settings::new(SocketAddr::new(HERE, 0), Vec::new());
+    gateway.limits.customer = gateway::Rate::OFF;
+    gateway.limits.v1 = gateway::Rate::OFF;
+    let sip = SocketAddr::new(HERE, free_port());
+    let first = free_block();
+    Plan {
+        settings: protocol::ports::Settings {
+            node: "it".into(),
+            domain: "branchline.local".into(),
+            destinations: Vec::new(),
+            call_seconds: 120,
+            retention_days: 1,
+        },
+        store: format!("sqlite:{}", folder.join("node.db").display()),
+        serve: vec!["*".into()],
+        voice: voice::Settings {
+            sip_udp: sip,
+            sip_tcp: Some(sip),
+            rtp_ports: first..=first + 199,
+            ..voice::Settings::default()
+        },
+        gateway,
+        admin: SocketAddr::new(HERE, 0),
+        admin_token: None,
+        reach: Reach::Public(vec!["127.0.0.0/8".parse::<Allow>().unwrap()]),
+        speech: speech::Settings { data: folder.clone(), endpoint: None, voice: String::new() },
+        broker: Broker::default(),
+        data: folder,
+    }
+}
+
+/// Ports given out so far: tests of one process run side by side.
+static NEXT: Mutex<u16> = Mutex::new(0);
+
+fn start_of_ports() -> u16 {
+    12_000 + (std::process::id() % 40) as u16 * 100
+}
+
+/// A port below the range from which the system takes its own, free for TCP and UDP.
+pub fn free_port() -> u16 {
+    let mut next = NEXT.lock().unwrap();
+    loop {
+        *next += 1;
+        let port = start_of_ports() + *next;
+        if TcpListener::bind((HERE, port)).is_ok() && UdpSocket::bind((HERE, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+static BLOCKS: Mutex<u16> = Mutex::new(0);
+
+/// 200 ports for media.
+pub fn free_block() -> u16 {
+    let mut next = BLOCKS.lock().unwrap();
+    loop {
+        *next += 1;
+        let first = 18_000 + (*next % 70) * 200;
+        if (first..first + 200).step_by(20).all(|port| UdpSocket::bind((HERE, port)).is_ok()) {
+            return first;
+        }
+    }
+}

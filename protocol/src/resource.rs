@@ -73,15 +73,7 @@ impl Resource {
             plain(fields[at].name);
             at += 1;
         }
-        Resource {
-            name,
-            path,
-            fields,
-            ops: Ops::ALL,
-            access: Access::STAFF,
-            shared: false,
-            given_id: false,
-        }
+        Resource { name, path, fields, ops: Ops::ALL, access: Access::STAFF, shared: false, given_id: false }
     }
     pub const fn ops(mut self, ops: Ops) -> Self {
         self.ops = ops;

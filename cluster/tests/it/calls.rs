@@ -19,8 +19,9 @@ async fn phone(platform: &Platform, extension: &str) -> (Phone, String) {
     let body = json!({"extension": extension, "password": PASSWORD, "name": extension, "detail": ""});
     let id = platform.made("extensions", body).await;
     let first = free_block();
-    let phone =
-        Phone::start(voice::Settings { rtp_ports: first..=first + 99, ..voice::Settings::default() }).await.unwrap();
+    let phone = Phone::start(voice::Settings { rtp_ports: first..=first + 99, ..voice::Settings::default() })
+        .await
+        .unwrap();
     phone.register(account(platform, extension, PASSWORD)).await.unwrap();
     (phone, id)
 }
@@ -170,7 +171,12 @@ async fn the_api_calls_a_phone_and_its_flow_branches_on_a_digit() {
     let calls = all_over(&platform, 1).await;
     assert_eq!(calls[0]["hangup_by"], "local");
     let flows = platform.becomes("activeflows", |page| page["result"][0]["status"] == "ended").await;
-    let done: Vec<_> = flows["result"][0]["executed_actions"].as_array().unwrap().iter().map(|a| a["type"].clone()).collect();
+    let done: Vec<_> = flows["result"][0]["executed_actions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| a["type"].clone())
+        .collect();
     assert!(done.contains(&json!("digits_send")), "{done:?}");
     platform.stop().await;
 }
@@ -202,10 +208,13 @@ async fn a_call_that_may_not_be_placed_leaves_no_trace() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_registers_nothing() {
     let platform = Platform::start().await;
-    platform.made("extensions", json!({"extension": "100", "password": PASSWORD, "name": "", "detail": ""})).await;
+    platform
+        .made("extensions", json!({"extension": "100", "password": PASSWORD, "name": "", "detail": ""}))
+        .await;
     let first = free_block();
-    let phone =
-        Phone::start(voice::Settings { rtp_ports: first..=first + 99, ..voice::Settings::default() }).await.unwrap();
+    let phone = Phone::start(voice::Settings { rtp_ports: first..=first + 99, ..voice::Settings::default() })
+        .await
+        .unwrap();
     assert!(phone.register(account(&platform, "100", "wrong")).await.is_err());
     assert!(phone.register(account(&platform, "999", PASSWORD)).await.is_err());
     phone.register(account(&platform, "100", PASSWORD)).await.unwrap();

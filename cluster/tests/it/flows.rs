@@ -9,9 +9,11 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::{Duration, Instant, sleep};
 
-use crate::platform::{HERE, PATIENCE, Platform};
+use crate::platform::{HERE, PATIENCE, Platform, free_port};
 
 /// A customer's server: answers every request with the same document and remembers what it was asked.
 struct Server {
@@ -22,8 +24,8 @@ struct Server {
 
 impl Server {
     async fn start(answer: Value) -> Server {
-        let listener = tokio::net::TcpListener::bind((HERE, crate::platform::free_port())).await.unwrap();
-        let (at, asked) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<Value>>>::default());
+        let listener = TcpListener::bind((HERE, free_port())).await.expect("a free port");
+        let (at, asked) = (listener.local_addr().expect("it is bound"), Arc::<Mutex<Vec<Value>>>::default());
         let seen = asked.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
@@ -40,23 +42,23 @@ impl Server {
     }
 
     async fn is_asked(&self, shall: impl Fn(&Value) -> bool) -> Value {
-        let limit = tokio::time::Instant::now() + PATIENCE;
+        let limit = Instant::now() + PATIENCE;
         loop {
-            if let Some(found) = self.asked.lock().unwrap().iter().find(|body| shall(body)) {
+            if let Some(found) = self.asked.lock().expect("nothing panics").iter().find(|body| shall(body)) {
                 return found.clone();
             }
-            assert!(tokio::time::Instant::now() < limit, "never asked: {:?}", self.asked);
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            assert!(Instant::now() < limit, "never asked: {:?}", self.asked);
+            sleep(Duration::from_millis(20)).await;
         }
     }
 }
 
-async fn serve(stream: tokio::net::TcpStream, answer: String, seen: Arc<Mutex<Vec<Value>>>) {
+async fn serve(stream: TcpStream, answer: String, seen: Arc<Mutex<Vec<Value>>>) {
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
         let (answer, seen) = (answer.clone(), seen.clone());
         async move {
-            let body = request.into_body().collect().await.unwrap().to_bytes();
-            seen.lock().unwrap().push(serde_json::from_slice(&body).unwrap_or_default());
+            let body = request.into_body().collect().await.expect("a whole body").to_bytes();
+            seen.lock().expect("nothing panics").push(serde_json::from_slice(&body).unwrap_or_default());
             Ok::<_, Infallible>(hyper::Response::new(Full::new(Bytes::from(answer))))
         }
     });
@@ -68,7 +70,7 @@ fn ended(row: &Value) -> bool {
 }
 
 fn executed(row: &Value) -> Vec<&str> {
-    row["executed_actions"].as_array().unwrap().iter().filter_map(|a| a["type"].as_str()).collect()
+    row["executed_actions"].as_array().into_iter().flatten().filter_map(|a| a["type"].as_str()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +132,7 @@ async fn a_flow_that_ends_is_followed_by_the_one_it_names() {
     let id = platform.made("activeflows", json!({"flow_id": first})).await;
     hook.is_asked(|body| body["got"] == "1").await;
     let both = |page: &Value| {
-        let rows = page["result"].as_array().unwrap();
+        let rows = page["result"].as_array().expect("a list");
         rows.len() == 2 && rows.iter().all(ended)
     };
     let page = platform.becomes("activeflows", both).await;
@@ -165,5 +167,51 @@ async fn the_flow_of_another_customer_does_not_exist() {
     let body = json!({"flow_id": flow});
     let (status, _) = platform.send_as(&key, "POST", "v1.0/activeflows", body).await;
     assert_eq!(status, 404);
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_activeflow_outlives_its_node_with_its_variables() {
+    let platform = Platform::start().await;
+    let hook = Server::start(json!({})).await;
+    let send = json!([{"type": "webhook_send", "option": {"uri": hook.url(), "data": r#"{"got": "${a}"}"#}}]);
+    let last = platform.made("flows", json!({"name": "last", "actions": send})).await;
+    let waits = json!([{"type": "variable_set", "option": {"key": "a", "value": "kept"}}, {"type": "block"}]);
+    let first = json!({"name": "first", "actions": waits, "on_complete_flow_id": last});
+    let first = platform.made("flows", first).await;
+    let id = platform.made("activeflows", json!({"flow_id": first})).await;
+    let at = format!("activeflows/{id}");
+    platform.becomes(&at, |row| row["current_action"]["type"] == "block").await;
+    let platform = platform.restart().await;
+    // until it is rebuilt, it answers that it is being rebuilt
+    let limit = Instant::now() + PATIENCE;
+    while platform.post(&format!("{at}/stop"), Value::Null).await.0 != 200 {
+        assert!(Instant::now() < limit, "never rebuilt");
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(platform.get(&at).await.1["status"], "ended");
+    hook.is_asked(|body| body["got"] == "kept").await;
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flows_and_activeflows_go_with_their_customer() {
+    let platform = Platform::start().await;
+    let (customer, key) = platform.another_customer("gone@example.com").await;
+    let id: uuid::Uuid = customer.parse().expect("a customer");
+    let flow = json!({"name": "x", "actions": [{"type": "block"}]});
+    let (_, flow) = platform.send_as(&key, "POST", "v1.0/flows", flow).await;
+    let body = json!({"flow_id": flow["id"]});
+    let (status, run) = platform.send_as(&key, "POST", "v1.0/activeflows", body).await;
+    assert_eq!(status, 200, "{run}");
+    let operator = platform.operator().await;
+    let (status, _) =
+        platform.send_as(&operator, "DELETE", &format!("v1.0/customers/{id}"), Value::Null).await;
+    assert_eq!(status, 200);
+    let limit = Instant::now() + PATIENCE;
+    while !platform.node.deps.store.journal("activeflow", None).await.expect("a journal").is_empty() {
+        assert!(Instant::now() < limit, "it still runs");
+        sleep(Duration::from_millis(20)).await;
+    }
     platform.stop().await;
 }

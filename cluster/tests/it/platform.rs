@@ -16,11 +16,11 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-pub const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Nothing here takes longer unless it never comes.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct Platform {
+pub(crate) struct Platform {
     pub node: Node,
     pub welcome: Welcome,
     pub http: SocketAddr,
@@ -29,7 +29,7 @@ pub struct Platform {
 }
 
 /// A status and a body.
-pub type Answer = (u16, Value);
+pub(crate) type Answer = (u16, Value);
 
 impl Platform {
     pub async fn start() -> Platform {
@@ -122,13 +122,22 @@ impl Platform {
         }
     }
 
+    /// The same node once more: the same database, other ports.
+    pub async fn restart(self) -> Platform {
+        let Platform { node, welcome, folder, client, .. } = self;
+        node.stop(Duration::from_secs(5)).await;
+        let node = Node::start(plan(folder.clone())).await.unwrap();
+        let http = node.gateway.as_ref().unwrap().local_addr();
+        Platform { node, welcome, http, folder, client }
+    }
+
     pub async fn stop(self) {
         self.node.stop(Duration::from_secs(5)).await;
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-pub fn plan(folder: PathBuf) -> Plan {
+pub(crate) fn plan(folder: PathBuf) -> Plan {
     let mut gateway = gateway::Settings::new(SocketAddr::new(HERE, 0), Vec::new());
     gateway.limits.customer = gateway::Rate::OFF;
     gateway.limits.v1 = gateway::Rate::OFF;
@@ -168,7 +177,7 @@ fn start_of_ports() -> u16 {
 }
 
 /// A port below the range from which the system takes its own, free for TCP and UDP.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let mut next = NEXT.lock().unwrap();
     loop {
         *next += 1;
@@ -182,7 +191,7 @@ pub fn free_port() -> u16 {
 static BLOCKS: Mutex<u16> = Mutex::new(0);
 
 /// 200 ports for media.
-pub fn free_block() -> u16 {
+pub(crate) fn free_block() -> u16 {
     let mut next = BLOCKS.lock().unwrap();
     loop {
         *next += 1;

@@ -8,7 +8,9 @@ use crate::platform::Platform;
 async fn a_tag_lives_and_dies_and_says_so() {
     let platform = Platform::start().await;
     let mut events = platform.node.deps.bus.watch().await.unwrap();
-    let tag = platform.made("tags", json!({"name": "vip", "detail": "pays", "customer_id": "someone else's"})).await;
+    let tag = platform
+        .made("tags", json!({"name": "vip", "detail": "pays", "customer_id": "someone else's"}))
+        .await;
     let path = format!("tags/{tag}");
     let (_, row) = platform.put(&path, json!({"detail": "pays well", "unknown": 1})).await;
     assert_eq!((&row["name"], &row["detail"]), (&json!("vip"), &json!("pays well")));
@@ -43,7 +45,11 @@ async fn bad_requests_are_refused_and_change_nothing() {
         ("POST", "v1.0/tags", json!({"name": "y".repeat(2 << 20)}), 400, "INVALID_ARGUMENT"),
     ] {
         let (got, answer) = platform.send(method, path, body).await;
-        assert_eq!((got, answer["error"]["reason"].as_str().unwrap_or_default()), (status, reason), "{method} {path}: {answer}");
+        assert_eq!(
+            (got, answer["error"]["reason"].as_str().unwrap_or_default()),
+            (status, reason),
+            "{method} {path}: {answer}"
+        );
         assert_eq!(answer["error"]["request_id"], "test");
     }
     assert_eq!(platform.get(&format!("tags/{tag}")).await.1["name"], "a");
@@ -81,7 +87,9 @@ async fn a_foreign_id_in_a_body_is_an_id_that_never_was() {
     let flow = platform.made("flows", json!({"name": "mine", "actions": []})).await;
     let body = |flow: &str| json!({"number": "+899123000001", "type": "virtual", "call_flow_id": flow});
     let foreign = platform.send_as(&stranger, "POST", "v1.0/numbers", body(&flow)).await;
-    let random = platform.send_as(&stranger, "POST", "v1.0/numbers", body("0190f3a0-0000-7000-8000-000000000001")).await;
+    let random = platform
+        .send_as(&stranger, "POST", "v1.0/numbers", body("0190f3a0-0000-7000-8000-000000000001"))
+        .await;
     assert_eq!((foreign.0, &foreign), (404, &random));
     platform.stop().await;
 }

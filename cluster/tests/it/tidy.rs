@@ -111,7 +111,12 @@ fn domains_meet_at_their_apis() {
 /// The wire names of domains are theirs alone.
 #[test]
 fn no_test_is_ignored_and_nothing_is_left_to_do() {
-    let marks = [concat!("#[ign", "ore"), concat!("todo", "!("), concat!("unimpl", "emented!("), concat!("dbg", "!(")];
+    let marks = [
+        concat!("#[ign", "ore"),
+        concat!("todo", "!("),
+        concat!("unimpl", "emented!("),
+        concat!("dbg", "!("),
+    ];
     let mut counts = BTreeMap::new();
     for (path, text) in sources() {
         for mark in marks.iter().filter(|mark| text.contains(**mark)) {

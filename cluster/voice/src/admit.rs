@@ -51,8 +51,7 @@ async fn request(shared: &Arc<Shared>, transaction: Transaction) {
         let mailbox = shared.dialogs.get(&key);
         let Some(asked) = shared.wire.accept(transaction, mailbox.clone()) else { return };
         match mailbox {
-            // A peer that fills its own leg's mailbox waits for its own repetitions.
-            Some(mailbox) => _ = mailbox.try_send(Input::Arrived(Box::new(asked))),
+            Some(mailbox) => deliver(&mailbox, asked),
             None => refuse(&asked, 481, ""),
         }
         return;
@@ -67,6 +66,15 @@ async fn request(shared: &Arc<Shared>, transaction: Transaction) {
         Method::Message | Method::Notify | Method::Publish | Method::Refer | Method::Subscribe => {
             refuse(&asked, 405, &format!("Allow: {ALLOW}\r\n"));
         }
+    }
+}
+
+/// A peer that sends more than its leg can take is told so, and nobody waits for it.
+fn deliver(mailbox: &mpsc::Sender<Input>, asked: Asked) {
+    if let Err(error) = mailbox.try_send(Input::Arrived(Box::new(asked)))
+        && let Input::Arrived(asked) = error.into_inner()
+    {
+        busy(&asked);
     }
 }
 
@@ -87,6 +95,10 @@ fn enter(shared: &Arc<Shared>, asked: Asked, mailbox: mpsc::Sender<Input>, input
     let required = headers::list(&asked.request.headers, "Require");
     if let Some(unknown) = required.iter().find(|name| !headers::SUPPORTED.contains(&name.as_str())) {
         return refuse(&asked, 420, &format!("Unsupported: {unknown}\r\n"));
+    }
+    let sdp = headers::sdp(&asked.request.headers, &asked.request.body);
+    if invite && sdp.is_none() && !asked.request.body.is_empty() {
+        return refuse(&asked, 415, "Accept: application/sdp\r\n");
     }
     let shared = shared.clone();
     if invite {

@@ -9,10 +9,14 @@ use bytes::Bytes;
 use protocol::ports::voice::{Contact, DialogJournal, Gate, Incoming, LegId, Origin, Secret, VoiceHost};
 use protocol::{Error, Result};
 use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 /// A caller waits no longer than this for the platform's decision; INVITE is repeated for 32 s.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A live call waits no longer than this for its journal: without one it would not outlive the process, but a
+/// store that is down must not hold up its BYE.
+const JOURNAL_PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub(crate) struct Outside {
@@ -27,12 +31,14 @@ impl Outside {
         Outside { host, journal, runtime: Handle::current() }
     }
 
+    /// What took too long is aborted, so that a late write never follows a newer one.
     async fn there<T: Send + 'static>(
         &self,
+        limit: Duration,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let work = self.runtime.spawn(work);
-        match tokio::time::timeout(PATIENCE, work).await {
+        let work = AbortOnDropHandle::new(self.runtime.spawn(work));
+        match tokio::time::timeout(limit, work).await {
             Err(_) => Err(Error::timeout()),
             Ok(Err(error)) => Err(Error::internal(error)),
             Ok(Ok(result)) => result,
@@ -41,12 +47,12 @@ impl Outside {
 
     pub(crate) async fn gate(&self, origin: Origin) -> Result<Gate> {
         let host = self.host.clone();
-        self.there(async move { host.gate(&origin).await }).await
+        self.there(PATIENCE, async move { host.gate(&origin).await }).await
     }
 
     pub(crate) async fn secret(&self, realm: &str, username: &str) -> Result<Option<Secret>> {
         let (host, realm, username) = (self.host.clone(), realm.to_owned(), username.to_owned());
-        self.there(async move { host.secret(&realm, &username).await }).await
+        self.there(PATIENCE, async move { host.secret(&realm, &username).await }).await
     }
 
     pub(crate) async fn bind(
@@ -56,26 +62,26 @@ impl Outside {
         all: bool,
     ) -> Result<Vec<Contact>> {
         let host = self.host.clone();
-        self.there(async move { host.bind(owner.0, owner.1, contacts, all).await }).await
+        self.there(PATIENCE, async move { host.bind(owner.0, owner.1, contacts, all).await }).await
     }
 
     pub(crate) async fn incoming(&self, incoming: Incoming) -> Result<()> {
         let host = self.host.clone();
-        self.there(async move { host.incoming(incoming).await }).await
+        self.there(PATIENCE, async move { host.incoming(incoming).await }).await
     }
 
     pub(crate) async fn put(&self, leg: LegId, state: Bytes) -> Result<()> {
         let journal = self.journal.clone();
-        self.there(async move { journal.put(leg, state).await }).await
+        self.there(JOURNAL_PATIENCE, async move { journal.put(leg, state).await }).await
     }
 
     pub(crate) async fn erase(&self, leg: LegId) -> Result<()> {
         let journal = self.journal.clone();
-        self.there(async move { journal.erase(leg).await }).await
+        self.there(JOURNAL_PATIENCE, async move { journal.erase(leg).await }).await
     }
 
     pub(crate) async fn all(&self) -> Result<Vec<(LegId, Bytes)>> {
         let journal = self.journal.clone();
-        self.there(async move { journal.all().await }).await
+        self.there(PATIENCE, async move { journal.all().await }).await
     }
 }

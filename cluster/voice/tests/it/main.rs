@@ -4,6 +4,7 @@
 
 mod auth;
 mod calls;
+mod crash;
 mod dialogs;
 mod hostile;
 mod memory;

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 
 use crate::support::{SOON, Side, dial, loopback};
 
-const CALLS: usize = 3000;
+const CALLS: usize = 50;
 
 /// Not everybody has it; a pipeline must.
 fn is_installed() -> bool {
@@ -42,14 +42,13 @@ async fn succeeds(mut child: Child) {
     assert!(status.success(), "sipp says {status}");
 }
 
-#[tokio::test]
-async fn sipp_calls_fifty_times() {
+async fn is_called_by_sipp(transport: &str) {
     if !is_installed() {
         return;
     }
     let mut side = Side::open().await;
     let to = side.address().to_string();
-    let (child, _) = sipp(&["-sn", "uac", &to, "-r", "200", "-d", "100", "-trace_err", "-error_file", "/tmp/sipp_err.log", "-trace_stat", "-stf", "/tmp/sipp_stat.csv"]);
+    let (child, _) = sipp(&["-sn", "uac", &to, "-r", "25", "-d", "100", "-t", transport]);
     let mut ended = 0;
     while ended < CALLS {
         match side.next().await {
@@ -64,6 +63,16 @@ async fn sipp_calls_fifty_times() {
     }
     succeeds(child).await;
     side.stop().await;
+}
+
+#[tokio::test]
+async fn sipp_calls_fifty_times_over_udp() {
+    is_called_by_sipp("u1").await;
+}
+
+#[tokio::test]
+async fn sipp_calls_fifty_times_over_tcp() {
+    is_called_by_sipp("t1").await;
 }
 
 #[tokio::test]

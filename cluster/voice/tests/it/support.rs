@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use protocol::ports::voice::{
-    Caller, Command, Contact, Dial, EndedBy, Gate, Incoming, LegEvent, LegId, Origin, Report, Secret,
-    Transport, VoiceEngine, VoiceHost,
+    Caller, Command, Contact, Dial, DialogJournal, EndedBy, Gate, Incoming, LegEvent, LegId, Origin, Report,
+    Secret, Transport, VoiceEngine, VoiceHost,
 };
 use protocol::{Error, Result, Status};
 use rand::Rng;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 use voice::{Engine, MemoryJournal, Settings};
 
@@ -60,10 +61,68 @@ impl VoiceHost for Platform {
     }
 }
 
+/// A journal whose process can be made to die at its n-th write: that write never returns.
+#[derive(Clone, Default)]
+pub(crate) struct Journal {
+    kept: MemoryJournal,
+    dying: Arc<Dying>,
+}
+
+#[derive(Default)]
+struct Dying {
+    /// Writes to go, and whether the last one is still done.
+    at: Mutex<Option<(usize, bool)>>,
+    dead: Notify,
+}
+
+impl Journal {
+    /// The `write`-th write from now on is the last thing that happens; `done`: it reaches the disk.
+    pub(crate) fn die_at(&self, write: usize, done: bool) {
+        *self.dying.at.lock().unwrap() = Some((write, done));
+    }
+
+    /// Waits until it has died.
+    pub(crate) async fn death(&self) {
+        tokio::time::timeout(SOON, self.dying.dead.notified()).await.expect("so many writes in time");
+    }
+
+    fn last(&self) -> Option<bool> {
+        let mut at = self.dying.at.lock().unwrap();
+        let (left, done) = at.as_mut()?;
+        *left -= 1;
+        let (left, done) = (*left, *done);
+        if left == 0 { Some(done) } else { None }
+    }
+}
+
+#[async_trait]
+impl DialogJournal for Journal {
+    async fn put(&self, leg: LegId, state: Bytes) -> Result<()> {
+        let last = self.last();
+        if last != Some(false) {
+            self.kept.put(leg, state).await?;
+        }
+        if last.is_some() {
+            *self.dying.at.lock().unwrap() = None;
+            self.dying.dead.notify_one();
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    async fn erase(&self, leg: LegId) -> Result<()> {
+        self.kept.erase(leg).await
+    }
+
+    async fn all(&self) -> Result<Vec<(LegId, Bytes)>> {
+        self.kept.all().await
+    }
+}
+
 /// A running engine, what it reports, and who calls it.
 pub(crate) struct Side {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) journal: MemoryJournal,
+    pub(crate) journal: Journal,
     pub(crate) settings: Settings,
     pub(crate) platform: Arc<Platform>,
     reports: mpsc::Receiver<Report>,
@@ -103,7 +162,7 @@ impl Side {
             };
             let mut settings = settings();
             change(&mut settings, &mut platform);
-            let (platform, journal) = (Arc::new(platform), MemoryJournal::default());
+            let (platform, journal) = (Arc::new(platform), Journal::default());
             let started = voice::start(settings.clone(), platform.clone(), Arc::new(journal.clone())).await;
             if let Ok(engine) = started {
                 let reports = engine.reports().unwrap();

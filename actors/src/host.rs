@@ -6,9 +6,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use protocol::ports::voice::{
-    Contact, DialogJournal, Gate, Incoming, LegId, Origin, Secret, VoiceHost,
-};
+use protocol::ports::voice::{Contact, DialogJournal, Gate, Incoming, LegId, Origin, Secret, VoiceHost};
 use protocol::ports::{Deps, Entry, Journal, Unit};
 use protocol::{Context, Error, Result, Scope};
 use serde_json::json;
@@ -58,7 +56,13 @@ impl VoiceHost for Host {
         Ok(found.map(|found| Secret { subject: found.subject, ha1: found.ha1 }))
     }
 
-    async fn bind(&self, extension: Uuid, customer: Uuid, contacts: Vec<Contact>, all: bool) -> Result<Vec<Contact>> {
+    async fn bind(
+        &self,
+        extension: Uuid,
+        customer: Uuid,
+        contacts: Vec<Contact>,
+        all: bool,
+    ) -> Result<Vec<Contact>> {
         let by = Context::own(Scope::Customer(customer));
         self.deps()?.ask(&EXTENSION, extension, Bind { contacts, all }, &by).await
     }

@@ -18,7 +18,7 @@ enum Place {
 }
 
 /// The way to every domain. Empty until the domains have started.
-pub struct Directory {
+pub(crate) struct Directory {
     bus: Arc<dyn Bus>,
     /// Names this node as the publisher of requests.
     node: String,
@@ -26,12 +26,12 @@ pub struct Directory {
 }
 
 impl Directory {
-    pub fn new(bus: Arc<dyn Bus>, node: &str) -> Arc<Self> {
+    pub(crate) fn new(bus: Arc<dyn Bus>, node: &str) -> Arc<Self> {
         Arc::new(Directory { bus, node: node.to_owned(), places: OnceLock::new() })
     }
 
     /// Fills the directory: domains in `here` are served by these mailboxes, all others elsewhere.
-    pub fn open(&self, catalog: &Catalog, here: &[Mailbox]) {
+    pub(crate) fn open(&self, catalog: &Catalog, here: &[Mailbox]) {
         let place = |domain: &str| match here.iter().find(|mailbox| mailbox.domain().name == domain) {
             Some(mailbox) => Place::Here(mailbox.clone()),
             None => Place::Elsewhere(sock::request_queue(domain)),
@@ -56,9 +56,9 @@ impl Dispatch for Directory {
 }
 
 /// Answers what other nodes ask of a domain of this node.
-pub struct Desk {
-    pub mailbox: Mailbox,
-    pub catalog: Arc<OnceLock<Catalog>>,
+pub(crate) struct Desk {
+    pub(crate) mailbox: Mailbox,
+    pub(crate) catalog: Arc<OnceLock<Catalog>>,
 }
 
 #[async_trait]

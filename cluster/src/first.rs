@@ -98,7 +98,10 @@ impl Welcome {
         let http = node.gateway.as_ref().map(|gateway| gateway.local_addr().to_string()).unwrap_or_default();
         let (url, key) = (format!("http://{http}/v1.0"), &self.accesskey);
         println!("\nFirst start. Keep these, they are shown once (and kept in {}):\n", self.file.display());
-        println!("  username   {}\n  password   {}\n  accesskey  {key}\n\nTry:\n", self.username, self.password);
+        println!(
+            "  username   {}\n  password   {}\n  accesskey  {key}\n\nTry:\n",
+            self.username, self.password
+        );
         println!("  curl '{url}/customer?accesskey={key}'");
         let phone = r#"{"extension":"100","password":"a-long-secret","name":"Desk"}"#;
         println!("  curl -X POST '{url}/extensions?accesskey={key}' -d '{phone}'");

@@ -12,11 +12,16 @@ use rand::RngCore as _;
 const LENGTH: usize = 32;
 
 /// The key that tokens are signed with: read, or made when there is none.
-pub fn token_key(folder: &Path) -> Result<Vec<u8>> {
+pub(crate) fn token_key(folder: &Path) -> Result<Vec<u8>> {
     let path = folder.join("token.key");
     match fs::read(&path) {
         Ok(key) if key.len() >= LENGTH => return Ok(key),
-        Ok(_) => return Err(Error::invalid(format!("{} is damaged; remove it to sign all users out", path.display()))),
+        Ok(_) => {
+            return Err(Error::invalid(format!(
+                "{} is damaged; remove it to sign all users out",
+                path.display()
+            )));
+        }
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unreadable(&path, &error)),
         Err(_) => {}
     }
@@ -27,10 +32,11 @@ pub fn token_key(folder: &Path) -> Result<Vec<u8>> {
 }
 
 /// Writes a new file that only this user can read, on disk when it returns.
-pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     let fresh = path.with_extension("new");
     let written = (|| {
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&fresh, path)

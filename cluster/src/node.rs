@@ -28,7 +28,8 @@ pub struct Node {
 
 impl Node {
     pub async fn start(plan: Plan) -> Result<Node> {
-        let Plan { settings, data, store, serve, voice, gateway, admin, admin_token, reach, speech, broker } = plan;
+        let Plan { settings, data, store, serve, voice, gateway, admin, admin_token, reach, speech, broker } =
+            plan;
         std::fs::create_dir_all(&data).map_err(|error| {
             let folder = data.display();
             Error::invalid(format!("cannot make the folder {folder}: {error}; give another one with --data"))

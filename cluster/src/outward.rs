@@ -93,10 +93,11 @@ impl Outward for Web {
     }
 
     async fn resolve(&self, host: &str, port: u16) -> Result<SocketAddr> {
-        let found = self.connector.checked(host, port).await.map_err(|fault| match fault.is::<Forbidden>() {
-            true => forbidden(&Forbidden.to_string()),
-            false => Error::unavailable(format!("{host} has no address: {fault}")),
-        })?;
+        let found =
+            self.connector.checked(host, port).await.map_err(|fault| match fault.is::<Forbidden>() {
+                true => forbidden(&Forbidden.to_string()),
+                false => Error::unavailable(format!("{host} has no address: {fault}")),
+            })?;
         found.first().copied().ok_or_else(|| Error::unavailable(format!("{host} has no address")))
     }
 }

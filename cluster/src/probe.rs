@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use gateway::Probe;
 use protocol::ports::Deps;
 
-pub struct Health {
-    pub deps: Deps,
-    pub tree: Arc<Branch>,
-    pub metrics: fn() -> String,
+pub(crate) struct Health {
+    pub(crate) deps: Deps,
+    pub(crate) tree: Arc<Branch>,
+    pub(crate) metrics: fn() -> String,
 }
 
 #[async_trait]
@@ -22,11 +22,15 @@ impl Probe for Health {
     async fn ready(&self) -> Vec<(String, Result<(), String>)> {
         let (store, cache, bus) =
             tokio::join!(self.deps.store.health(), self.deps.cache.health(), self.deps.bus.health());
-        let said = |name: &str, health: protocol::Result<()>| (name.to_owned(), health.map_err(|e| e.to_string()));
+        let said =
+            |name: &str, health: protocol::Result<()>| (name.to_owned(), health.map_err(|e| e.to_string()));
         let mut all = vec![said("store", store), said("cache", cache), said("bus", bus)];
         for child in self.tree.read().children {
             if child.state != State::Running {
-                all.push((child.name, Err(format!("{:?}: {}", child.state, child.last_error).to_lowercase())));
+                all.push((
+                    child.name,
+                    Err(format!("{:?}: {}", child.state, child.last_error).to_lowercase()),
+                ));
             }
         }
         all

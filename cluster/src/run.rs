@@ -35,7 +35,8 @@ fn fail(error: &Error) -> ExitCode {
 async fn carry_out(Cli { config, command }: Cli) -> Result<()> {
     match command {
         None => {
-            telemetry::logs::start(&config.log(), config.log_format(), &config.node()).map_err(Error::invalid)?;
+            telemetry::logs::start(&config.log(), config.log_format(), &config.node())
+                .map_err(Error::invalid)?;
             serve(&config).await
         }
         Some(Command::Demo { stay }) => {
@@ -44,7 +45,9 @@ async fn carry_out(Cli { config, command }: Cli) -> Result<()> {
             demo::run(stay).await
         }
         Some(Command::Tree(at)) => cli::tree(&at.url(&config), &token(&config, at.token(&config))?).await,
-        Some(Command::Calls(at)) => cli::calls(&at.url(&config), &token(&config, at.token(&config))?, false).await,
+        Some(Command::Calls(at)) => {
+            cli::calls(&at.url(&config), &token(&config, at.token(&config))?, false).await
+        }
     }
 }
 
@@ -58,7 +61,10 @@ fn token(config: &Config, given: Option<&crate::config::Secret>) -> Result<Strin
 async fn serve(config: &Config) -> Result<()> {
     for (flag, backend) in [("--cache", &config.cache), ("--bus", &config.bus)] {
         if backend.scheme() != "memory" {
-            return Err(Error::invalid(format!("{flag}: {} is not available; use memory:", backend.scheme())));
+            return Err(Error::invalid(format!(
+                "{flag}: {} is not available; use memory:",
+                backend.scheme()
+            )));
         }
     }
     telemetry::metrics::install();
@@ -86,7 +92,8 @@ fn announce(node: &Node) {
 
 /// SIGTERM from a supervisor, SIGINT from a terminal.
 async fn told_to_stop() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {

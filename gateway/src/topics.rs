@@ -57,6 +57,7 @@ mod tests {
             id: Uuid::nil(),
             time: String::new(),
             resource: String::new(),
+            about: uuid::Uuid::nil(),
             request_id: String::new(),
         };
         let customer = Uuid::max();

@@ -25,6 +25,9 @@ pub struct Event {
     /// The name of the resource in `data`.
     #[serde(default)]
     pub resource: String,
+    /// Whose events this one stands in line with, when that is not its own row: a digit is its call's.
+    #[serde(default, skip_serializing_if = "Uuid::is_nil")]
+    pub about: Uuid,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request_id: String,
 }
@@ -33,6 +36,11 @@ impl Event {
     /// The row the event is about.
     pub fn row_id(&self) -> Result<Uuid> {
         self.uuid("id").ok_or_else(|| Error::invalid("the event carries no id"))
+    }
+
+    /// Events of one lane are delivered in order.
+    pub fn lane(&self) -> Uuid {
+        if self.about.is_nil() { self.uuid("id").unwrap_or_default() } else { self.about }
     }
 
     /// The customer whose row it is; `None` for the installation's own.

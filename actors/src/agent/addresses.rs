@@ -49,7 +49,7 @@ async fn replace(agents: &Agents, by: &Context, id: Uuid, addresses: &[Address])
     let row = agents.rows().get(by.scope, id).await?;
     let patch = Row::from_iter([("addresses".to_owned(), json!(addresses))]);
     let mut unit = Unit::default();
-    let changed = agents.rows().amend(&mut unit, row, patch, "updated", by)?;
+    let changed = agents.rows().amend(&mut unit, (row, patch), "updated", by)?;
     take(agents, &mut unit, by, (id, addresses)).await?;
     agents.deps.store.commit(unit).await.map(|()| changed)
 }

@@ -83,7 +83,7 @@ async fn once(state: &Billing, by: &Context, id: Uuid, (credit, key): (i64, Uuid
     let mut balance = Balance::of(&row)?;
     balance.adjust(credit).ok_or_else(|| insufficient("that much is not free in this account"))?;
     let mut unit = Unit::default();
-    let changed = state.accounts().amend(&mut unit, row, balance.patch(), "updated", by)?;
+    let changed = state.accounts().amend(&mut unit, (row, balance.patch()), "updated", by)?;
     let mut entry = fields([
         ("id", json!(Uuid::new_v5(&id, key.as_bytes()))),
         ("account_id", json!(id)),

@@ -73,7 +73,7 @@ async fn next_minute(state: &Billing, by: &Context, command: &ExtendCall) -> Res
     }
     let mut unit = Unit::default();
     let hold = set_aside(state, &mut unit, account, (entry.hold, entry.price()))?;
-    state.entries().amend(&mut unit, row, hold.patch(), "updated", &by)?;
+    state.entries().amend(&mut unit, (row, hold.patch()), "updated", &by)?;
     state.deps.store.commit(unit).await
 }
 
@@ -85,7 +85,7 @@ fn set_aside(state: &Billing, unit: &mut Unit, account: Row, (hold, price): (Hol
     let more = more.ok_or_else(|| insufficient("the balance does not cover another minute"))?;
     if balance != before {
         let by = Context::own(Scope::Platform);
-        state.accounts().amend(unit, account, balance.patch(), "updated", &by)?;
+        state.accounts().amend(unit, (account, balance.patch()), "updated", &by)?;
     }
     Ok(more)
 }

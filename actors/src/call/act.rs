@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use protocol::ports::voice::{Command, Sound, Tone};
-use protocol::ports::Send as Fetch;
-use protocol::{Context, Error, Result};
+use protocol::ports::{Filter, Send as Fetch};
+use protocol::{Context, Error, Result, Row};
 use serde_json::json;
 use tokio::time::Duration;
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use super::calls::{Calls, now, patch};
 use super::session::{Msg, Reply, Session};
 use super::status::{Reason, Status, Way};
 use super::talk;
-use crate::flow::api::{HangupReason, Instruction, Play, Talk, Turn};
+use crate::flow::api::{DigitsSend, HangupReason, Instruction, Play, Talk, Turn};
 use crate::kernel::Myself;
 
 /// What a call is busy with on behalf of its flow.
@@ -32,6 +32,8 @@ const BEEP: Tone = Tone { frequencies: Vec::new(), on_ms: 400, off_ms: 0, total_
 const BEEP_HERTZ: u16 = 1000;
 /// The largest sound that is fetched: ten minutes of 16-bit mono at 8 kHz.
 const MOST_SOUND: usize = 10 << 20;
+/// As many calls as a group has at the most.
+const MOST_CALLS: u32 = 30;
 const FETCH_TIME: Duration = Duration::from_secs(20);
 
 pub(super) async fn act(calls: Arc<Calls>, by: Context, id: Uuid, act: Act) -> Result<()> {
@@ -84,15 +86,7 @@ impl Session {
                 Ok(Some(Doing::Sound))
             }
             Instruction::Talk(talk) => self.speak(id, talk, me).await,
-            Instruction::DigitsSend(send) => {
-                let command = Command::Digits {
-                    id,
-                    digits: send.digits.0,
-                    duration_ms: send.duration.0,
-                    gap_ms: send.interval.0,
-                };
-                self.voice(command).await.map(|()| Some(Doing::Digits))
-            }
+            Instruction::DigitsSend(send) => self.send_digits(id, send).await.map(|()| Some(Doing::Digits)),
             Instruction::ConfbridgeJoin(join) => {
                 self.join(join.confbridge_id)?;
                 Ok(Some(Doing::Bridge(join.confbridge_id)))
@@ -101,8 +95,26 @@ impl Session {
                 let why = self.why(&hangup.reason, hangup.reference_id).await;
                 self.end(why).await.map(|()| None)
             }
-            other => Err(Error::invalid(format!("a call does not carry out {}", json!(other)["type"]))),
+            Instruction::Block
+            | Instruction::Branch(_)
+            | Instruction::Call(_)
+            | Instruction::ConditionCallDigits(_)
+            | Instruction::ConditionVariable(_)
+            | Instruction::Connect(_)
+            | Instruction::DigitsReceive(_)
+            | Instruction::Fetch(_)
+            | Instruction::Goto(_)
+            | Instruction::Sleep(_)
+            | Instruction::Stop
+            | Instruction::VariableSet(_)
+            | Instruction::WebhookSend(_) => Err(Error::invalid("this action is not a call's")),
         }
+    }
+
+    async fn send_digits(&self, id: Uuid, send: DigitsSend) -> Result<()> {
+        let DigitsSend { digits, duration, interval } = send;
+        self.voice(Command::Digits { id, digits: digits.0, duration_ms: duration.0, gap_ms: interval.0 })
+            .await
     }
 
     /// Ends what is under way without a report: something else begins.
@@ -153,7 +165,12 @@ impl Session {
         }
         let (calls, by, goes_on) = (self.calls.clone(), self.by(), talk.r#async);
         let playback = if goes_on { Uuid::now_v7() } else { id };
-        let speech = async move { Msg::Fetched(playback, talk::synthesize(&calls, &by, &talk.text, &talk.language, &talk.voice_id).await) };
+        let speech = async move {
+            Msg::Fetched(
+                playback,
+                talk::synthesize(&calls, &by, &talk.text, &talk.language, &talk.voice_id).await,
+            )
+        };
         self.beside.push(me.later(speech));
         Ok((!goes_on).then_some(Doing::Sound))
     }
@@ -164,7 +181,9 @@ impl Session {
             Err(error) => Err(error),
         };
         match (played, &self.doing) {
-            (Err(error), Some((turn, _))) if run_id(*turn) == id => self.finish(*turn, error.to_string()).await,
+            (Err(error), Some((turn, _))) if run_id(*turn) == id => {
+                self.finish(*turn, error.to_string()).await
+            }
             (Err(error), _) => {
                 tracing::info!(call = %self.id, %error, "nothing to play");
                 Ok(())
@@ -186,7 +205,9 @@ impl Session {
     pub(super) async fn bridged(&mut self, word: bridge::Word) -> Result<()> {
         let incoming = self.facts.direction == Way::Incoming;
         let command = match word {
-            bridge::Word::Ring | bridge::Word::Answer if self.status.is_unanswered() && !incoming => return Ok(()),
+            bridge::Word::Ring | bridge::Word::Answer if self.status.is_unanswered() && !incoming => {
+                return Ok(());
+            }
             bridge::Word::Ring if self.status.is_unanswered() => Command::Ring,
             bridge::Word::Ring => Command::Play { id: Uuid::now_v7(), sounds: vec![Sound::Tone(ringback())] },
             bridge::Word::Answer if self.status.is_unanswered() => Command::Answer,
@@ -221,9 +242,26 @@ impl Session {
         if reference.is_nil() {
             return given;
         }
-        let other = self.calls.rows().get(self.by().scope, reference).await.ok();
-        let other = other.and_then(|row| row.get("hangup_reason").cloned());
-        other.and_then(|why| serde_json::from_value(why).ok()).filter(|why| *why != Reason::None).unwrap_or(given)
+        let ended = self.reasons_of(reference).await.unwrap_or_default();
+        // of a group that one phone refused as busy and another let ring, the caller hears busy
+        [Reason::Busy, Reason::Noanswer, Reason::Cancel, Reason::Failed]
+            .into_iter()
+            .find(|why| ended.contains(why))
+            .or(ended.first().copied())
+            .unwrap_or(given)
+    }
+
+    /// Why a call ended, or every call of a group.
+    async fn reasons_of(&self, id: Uuid) -> Result<Vec<Reason>> {
+        let scope = self.by().scope;
+        let rows = match self.calls.rows().get(scope, id).await {
+            Ok(row) => vec![row],
+            Err(_) => {
+                self.calls.rows().some(scope, Filter::by("groupcall_id", json!(id)), MOST_CALLS).await?
+            }
+        };
+        let why = |row: &Row| serde_json::from_value(row.get("hangup_reason")?.clone()).ok();
+        Ok(rows.iter().filter_map(why).filter(|why| *why != Reason::None).collect())
     }
 }
 

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+pub(crate) use super::CALL;
 pub(crate) use super::status::Reason;
-pub(crate) use super::{CALL, CONFBRIDGE};
 use crate::flow::api::{Instruction, Turn};
 
 /// Carries one action of a flow out on a call. Acknowledged when it began; `call_action_finished` follows,

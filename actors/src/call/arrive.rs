@@ -30,7 +30,9 @@ struct Plan {
 pub(super) async fn arrive(calls: Arc<Calls>, _: Context, arrive: Arrive) -> Result<()> {
     let platform = Context::own(Scope::Platform);
     let plan = match &arrive.subject {
-        Some(Subject::Extension { id, customer_id }) => from_phone(&calls, &arrive, *id, *customer_id).await?,
+        Some(Subject::Extension { id, customer_id }) => {
+            from_phone(&calls, &arrive, *id, *customer_id).await?
+        }
         Some(Subject::Trunk { customer_id, .. }) => {
             let to = Address::new("tel", arrive.to.user.clone()).normalise()?;
             out(*customer_id, stranger(&arrive), to, true)
@@ -96,15 +98,11 @@ async fn from_phone(calls: &Calls, arrive: &Arrive, id: Uuid, customer: Uuid) ->
     }
     let digits = dialled.strip_prefix("tel:").unwrap_or(&dialled);
     if dialled.starts_with("tel:") || digits.starts_with('+') {
-        let to = Address::new("tel", digits).normalise()?;
-        let found = calls.deps.ask_all(&NUMBER, FindNumber { number: to.target.clone() }, &by).await?;
-        return Ok(match found.filter(|found| found.customer_id == customer && !found.call_flow_id.is_nil()) {
-            Some(found) => Plan { customer, source, destination: to, flow: found.call_flow_id, actions: Vec::new() },
-            None => out(customer, source, to, true),
-        });
+        return to_number(calls, &by, source, Address::new("tel", digits).normalise()?).await;
     }
     let extension = dialled.strip_prefix("extension:").unwrap_or(&dialled).to_owned();
-    let found = calls.deps.ask_all(&EXTENSION, FindExtension { customer_id: customer, extension }, &by).await?;
+    let found =
+        calls.deps.ask_all(&EXTENSION, FindExtension { customer_id: customer, extension }, &by).await?;
     let found = found.ok_or_else(|| Error::no_such("extension"))?;
     let to = Address {
         r#type: "extension".into(),
@@ -114,6 +112,18 @@ async fn from_phone(calls: &Calls, arrive: &Arrive, id: Uuid, customer: Uuid) ->
         ..Address::default()
     };
     Ok(out(customer, source, to, false))
+}
+
+/// A number that a phone dialled: the customer's own one runs its flow, any other is called.
+async fn to_number(calls: &Calls, by: &Context, source: Address, to: Address) -> Result<Plan> {
+    let customer = by.customer()?;
+    let found = calls.deps.ask_all(&NUMBER, FindNumber { number: to.target.clone() }, by).await?;
+    Ok(match found.filter(|found| found.customer_id == customer && !found.call_flow_id.is_nil()) {
+        Some(found) => {
+            Plan { customer, source, destination: to, flow: found.call_flow_id, actions: Vec::new() }
+        }
+        None => out(customer, source, to, true),
+    })
 }
 
 async fn by_number(calls: &Calls, by: &Context, arrive: &Arrive) -> Result<Plan> {
@@ -143,7 +153,9 @@ async fn named(calls: &Calls, by: &Context, hash: &str) -> Result<Named> {
 fn to_named(named: Named) -> Result<Plan> {
     let to = |kind: &str| Address::new(kind, named.resource_id.to_string());
     match named.resource_type.as_str() {
-        "extension" | "agent" => Ok(out(named.customer_id, Address::default(), to(&named.resource_type), false)),
+        "extension" | "agent" => {
+            Ok(out(named.customer_id, Address::default(), to(&named.resource_type), false))
+        }
         "flow" => Ok(Plan {
             customer: named.customer_id,
             source: Address::default(),

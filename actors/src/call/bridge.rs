@@ -29,7 +29,7 @@ pub(super) enum Msg {
     Join(Member),
     Left(Uuid),
     /// A call that was on its way here rings, was answered, or is gone. Also of groups, when they are over.
-    Ringing(Uuid),
+    Ringing,
     Answered(Uuid),
     Gone(Uuid),
 }
@@ -76,7 +76,7 @@ impl Bridge {
         patch.insert("expected_ids".into(), json!(self.expected));
         let mut unit = Unit::default();
         let by = on_behalf(self.customer);
-        let row = self.calls.bridge_rows().amend(&mut unit, self.row.clone(), patch, what, &by)?;
+        let row = self.calls.bridge_rows().amend(&mut unit, (self.row.clone(), patch), what, &by)?;
         self.calls.deps.store.commit(unit).await?;
         self.row = row;
         Ok(())
@@ -133,7 +133,11 @@ impl Bridge {
         if self.members.len() < before {
             self.write(patch([("leaved_call_id", json!(call))]), "leaved").await?;
         }
-        if self.members.len() <= 1 && self.expected.is_empty() { self.terminate().await } else { Ok(Then::Go) }
+        if self.members.len() <= 1 && self.expected.is_empty() {
+            self.terminate().await
+        } else {
+            Ok(Then::Go)
+        }
     }
 
     async fn terminate(&mut self) -> Result<Then> {
@@ -166,7 +170,7 @@ impl Living for Bridge {
                 return self.left(call).await;
             }
             Msg::Answered(call) => self.answered(call),
-            Msg::Ringing(_) => {
+            Msg::Ringing => {
                 if let [alone] = self.members.as_slice() {
                     self.say(alone.call, Word::Ring);
                 }

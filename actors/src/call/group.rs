@@ -110,7 +110,13 @@ pub(super) async fn start(calls: &Arc<Calls>, by: &Context, new: NewGroup) -> Re
 }
 
 /// Adds the phones of a destination. `true`: its owner wants them rung one after another.
-async fn expand(calls: &Calls, by: &Context, common: &Leg, to: &Address, legs: &mut Vec<Leg>) -> Result<bool> {
+async fn expand(
+    calls: &Calls,
+    by: &Context,
+    common: &Leg,
+    to: &Address,
+    legs: &mut Vec<Leg>,
+) -> Result<bool> {
     match to.r#type.as_str() {
         "extension" => phones(calls, by, common, to, legs).await.map(|()| false),
         "agent" => {
@@ -188,7 +194,17 @@ impl Group {
         let waiting = std::mem::take(&mut facts.legs);
         let (all, answered) = (facts.call_ids.clone(), facts.answer_call_id);
         let answered = (!answered.is_nil()).then_some(answered);
-        Ok(Group { id: facts.id, calls, row, facts, waiting, alive: all.clone(), all, answered, ending: false })
+        Ok(Group {
+            id: facts.id,
+            calls,
+            row,
+            facts,
+            waiting,
+            alive: all.clone(),
+            all,
+            answered,
+            ending: false,
+        })
     }
 
     async fn write(&mut self, mut change: Row, what: &str) -> Result<()> {
@@ -199,7 +215,7 @@ impl Group {
         ]));
         let mut unit = Unit::default();
         let by = on_behalf(self.facts.customer_id);
-        let row = self.calls.group_rows().amend(&mut unit, self.row.clone(), change, what, &by)?;
+        let row = self.calls.group_rows().amend(&mut unit, (self.row.clone(), change), what, &by)?;
         self.calls.deps.store.commit(unit).await?;
         self.row = row;
         Ok(())

@@ -137,10 +137,10 @@ impl Session {
             let _ = reply.send(Err(Error::state("the call is not answered")));
             return Ok(());
         }
-        match &command {
-            Voice::Mute(way) => change = self.muted(*way, true),
-            Voice::Unmute(way) => change = self.muted(*way, false),
-            _ => {}
+        if let Voice::Mute(way) = &command {
+            change = self.muted(*way, true);
+        } else if let Voice::Unmute(way) = &command {
+            change = self.muted(*way, false);
         }
         let done = self.voice(command).await;
         if done.is_ok() && !change.is_empty() {

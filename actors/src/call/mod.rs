@@ -141,36 +141,9 @@ pub(crate) static OUTBOUND_CONFIG: Resource = Resource::new(
 pub(crate) fn domain(deps: &Deps) -> Domain {
     let calls = Arc::new(Calls::new(deps));
     let reports = calls.clone();
-    Domain::new(NAME, deps)
-        .asks(&[
-            "agent-manager",
-            "billing-manager",
-            "customer-manager",
-            "direct-manager",
-            "number-manager",
-            "registrar-manager",
-            "route-manager",
-            "tts-manager",
-        ])
-        .resource(&CALL)
-        .create(&calls, place::create)
-        .delete(&calls, delete::call)
-        .direct(&calls, act::act)
-        .direct(&calls, act::cut_short)
-        .direct(&calls, hangup::hangup)
-        .direct(&calls, hangup::end)
-        .direct(&calls, media::throw::<media::Hold>)
-        .direct(&calls, media::throw::<media::Unhold>)
-        .direct(&calls, media::mute)
-        .direct(&calls, media::unmute)
-        .direct(&calls, media::throw::<media::Music>)
-        .direct(&calls, media::throw::<media::NoMusic>)
-        .direct(&calls, media::throw::<media::Silence>)
-        .direct(&calls, media::throw::<media::NoSilence>)
-        .direct(&calls, talk::talk)
-        .on(&calls, connect::connect)
-        .ask(&calls, place::place)
-        .ask(&calls, arrive::arrive)
+    let own = Ops::GET.and(Ops::UPDATE);
+    let domain = Domain::new(NAME, deps).asks(ASKS);
+    serve_calls(domain, &calls)
         .resource(&GROUPCALL)
         .create(&calls, group::create)
         .delete(&calls, delete::group)
@@ -178,9 +151,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .resource(&CONFBRIDGE)
         .resource(&OUTBOUND_CONFIG)
         .create(&calls, outbound::create)
-        .mount(
-            Mount::new("outbound_config", Locate::Only, Ops::GET.and(Ops::UPDATE)).access(Access::ADMIN),
-        )
+        .mount(Mount::new("outbound_config", Locate::Only, own).access(Access::ADMIN))
         .follow(&calls, "customer_created", "outbound_config", outbound::customer_created)
         .follow(&calls, "customer_frozen", "hang_up_frozen", hangup::customer_gone)
         .follow(&calls, "customer_deleted", "hang_up_deleted", hangup::customer_gone)
@@ -188,4 +159,38 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .child(Child::live("groups", &calls.groups, &Arc::new(recover::Groups(calls.clone()))))
         .child(Child::live("calls", &calls.live, &Arc::new(recover::Sessions(calls.clone()))))
         .child(Child::task("reports", move |token| report::route(reports.clone(), token)))
+}
+
+const ASKS: &[&str] = &[
+    "agent-manager",
+    "billing-manager",
+    "customer-manager",
+    "direct-manager",
+    "number-manager",
+    "registrar-manager",
+    "route-manager",
+    "tts-manager",
+];
+
+fn serve_calls(domain: Domain, calls: &Arc<Calls>) -> Domain {
+    domain
+        .resource(&CALL)
+        .create(calls, place::create)
+        .delete(calls, delete::call)
+        .direct(calls, act::act)
+        .direct(calls, act::cut_short)
+        .direct(calls, hangup::hangup)
+        .direct(calls, hangup::end)
+        .direct(calls, media::throw::<media::Hold>)
+        .direct(calls, media::throw::<media::Unhold>)
+        .direct(calls, media::mute)
+        .direct(calls, media::unmute)
+        .direct(calls, media::throw::<media::Music>)
+        .direct(calls, media::throw::<media::NoMusic>)
+        .direct(calls, media::throw::<media::Silence>)
+        .direct(calls, media::throw::<media::NoSilence>)
+        .direct(calls, talk::talk)
+        .on(calls, connect::connect)
+        .ask(calls, place::place)
+        .ask(calls, arrive::arrive)
 }

@@ -93,7 +93,9 @@ pub(super) fn countries(value: &Value) -> Result<()> {
     for entry in list {
         let iso = entry.as_str().unwrap_or_default();
         if !country::is_known(iso) {
-            return Err(Error::invalid(format!("must hold lower-case ISO 3166 codes such as \"us\", not {entry}")));
+            return Err(Error::invalid(format!(
+                "must hold lower-case ISO 3166 codes such as \"us\", not {entry}"
+            )));
         }
         if !seen.insert(iso) {
             return Err(Error::invalid(format!("must hold each country once; {iso} is there twice")));

@@ -91,7 +91,9 @@ pub(super) async fn place(calls: &Arc<Calls>, by: &Context, leg: Leg) -> Result<
         "tel" => carriers(calls, by, &profile, &leg).await?,
         "sip" => (leg.source.clone(), vec![to_sip(calls, &leg).await?]),
         "extension" => (leg.source.clone(), vec![to_contact(calls, &leg)?]),
-        other => return Err(Error::invalid(format!("a call cannot be placed to an address of type {other:?}"))),
+        other => {
+            return Err(Error::invalid(format!("a call cannot be placed to an address of type {other:?}")));
+        }
     };
     let reserve = ReserveCall {
         call_id: leg.id,

@@ -47,7 +47,9 @@ pub(super) async fn create(calls: Arc<Calls>, by: Context, row: Row) -> Result<V
         ..Leg::default()
     };
     let made = fan_out(&calls, &by, leg, body.destinations, Uuid::nil()).await?;
-    let view = |rows: Vec<Row>, of: &'static protocol::Resource| rows.iter().map(|row| of.view(row)).collect::<Vec<_>>();
+    let view = |rows: Vec<Row>, of: &'static protocol::Resource| {
+        rows.iter().map(|row| of.view(row)).collect::<Vec<_>>()
+    };
     Ok(json!({
         "calls": view(made.calls, &super::CALL),
         "groupcalls": view(made.groups, &super::GROUPCALL),
@@ -81,7 +83,8 @@ pub(super) async fn fan_out(
     if destinations.is_empty() || destinations.len() > MOST {
         return Err(Error::invalid(format!("destinations must hold 1 to {MOST} addresses")));
     }
-    let source = if leg.source.target.is_empty() { leg.source.clone() } else { leg.source.clone().normalise()? };
+    let source =
+        if leg.source.target.is_empty() { leg.source.clone() } else { leg.source.clone().normalise()? };
     let (mut made, mut refused) = (Made::default(), None);
     for destination in destinations {
         let destination = destination.normalise()?;

@@ -20,10 +20,10 @@ pub(super) async fn route(calls: Arc<Calls>, token: CancellationToken) -> Result
             report = reports.recv() => report.ok_or_else(|| Error::internal("the engine ended"))?,
         };
         // only an end must never be lost; a call that cannot keep up misses a digit, not its hangup
-        let told = match report.event {
-            LegEvent::Ended { .. } | LegEvent::Answered => calls.live.insist(report.leg, Msg::Leg(report.event)),
-            event => calls.live.tell(report.leg, Msg::Leg(event)),
-        };
+        let vital = matches!(report.event, LegEvent::Ended { .. } | LegEvent::Answered);
+        let message = Msg::Leg(report.event);
+        let told =
+            if vital { calls.live.insist(report.leg, message) } else { calls.live.tell(report.leg, message) };
         if let Err(error) = told {
             tracing::debug!(call = %report.leg, %error, "report for a call that is gone");
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use protocol::ports::voice::{CAUSE_DURATION, CAUSE_FAILED, Command, EndedBy, LegEvent, Sound};
 use protocol::ports::{Unit, voice};
-use protocol::{Address, Context, Result, Row, read};
+use protocol::{Context, Result, Row, read};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -75,7 +75,6 @@ pub(super) struct Facts {
     pub(super) customer_id: Uuid,
     status: Status,
     pub(super) direction: Way,
-    pub(super) destination: Address,
     early_execution: bool,
     pub(super) groupcall_id: Uuid,
     pub(super) confbridge_id: Uuid,
@@ -108,7 +107,7 @@ impl Session {
     /// call is rebuilt from what is stored.
     pub(super) async fn write(&mut self, patch: Row, what: &str) -> Result<()> {
         let mut unit = Unit::default();
-        let row = self.calls.rows().amend(&mut unit, self.row.clone(), patch, what, &self.by())?;
+        let row = self.calls.rows().amend(&mut unit, (self.row.clone(), patch), what, &self.by())?;
         self.calls.deps.store.commit(unit).await?;
         self.row = row;
         Ok(())
@@ -127,8 +126,14 @@ impl Session {
             LegEvent::Digit { digit, duration_ms } => self.digit(digit, duration_ms).await?,
             LegEvent::PlayFinished { id } | LegEvent::DigitsSent { id } => self.finish_if(id).await?,
             LegEvent::MediaTimeout => self.end(Reason::Timeout).await?,
-            LegEvent::EarlyMedia if next.is_none() && self.status == Status::Dialing => self.ringing().await?,
-            _ => {}
+            LegEvent::EarlyMedia if self.status == Status::Dialing => self.ringing().await?,
+            LegEvent::Ringing
+            | LegEvent::EarlyMedia
+            | LegEvent::Answered
+            | LegEvent::Held(_)
+            | LegEvent::Joined { .. }
+            | LegEvent::Left { .. }
+            | LegEvent::Ended { .. } => {}
         }
         Ok(Then::Go)
     }
@@ -138,7 +143,7 @@ impl Session {
         let at = now(&self.calls.deps);
         self.write(patch([("status", json!("ringing")), ("tm_ringing", at)]), "ringing").await?;
         if !self.facts.confbridge_id.is_nil() {
-            self.tell_bridge(bridge::Msg::Ringing(self.id));
+            self.tell_bridge(bridge::Msg::Ringing);
         }
         Ok(())
     }
@@ -199,6 +204,7 @@ impl Session {
             ("tm_create", now(&self.calls.deps)),
         ]);
         fact.resource = "dtmf".into();
+        fact.about = self.id;
         self.calls.deps.store.commit(Unit { events: vec![fact], ..Unit::default() }).await
     }
 
@@ -219,7 +225,8 @@ impl Session {
     async fn ended(&mut self, cause: voice::Cause, by: EndedBy, me: &Myself<Msg>) -> Result<Then> {
         if let Some(mut attempts) = self.attempts.take() {
             if cause != CAUSE_FAILED || by != EndedBy::Local {
-                self.beside.push(me.later(attempts.clone().report(self.calls.clone(), !is_carrier_fault(cause))));
+                self.beside
+                    .push(me.later(attempts.clone().report(self.calls.clone(), !is_carrier_fault(cause))));
             }
             let ringing = self.facts.early_execution && self.status == Status::Ringing;
             if may_fail_over(self.facts.direction, self.status, cause) && !ringing && attempts.next() {
@@ -278,7 +285,8 @@ impl Session {
     }
 
     async fn chain(&mut self, child: Uuid) -> Result<()> {
-        let mut chained = self.row.get("chained_call_ids").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut chained =
+            self.row.get("chained_call_ids").and_then(Value::as_array).cloned().unwrap_or_default();
         chained.push(json!(child));
         self.write(patch([("chained_call_ids", json!(chained))]), "updated").await
     }

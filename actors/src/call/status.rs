@@ -1,9 +1,12 @@
 //! The life of a call as pure functions. No I/O, no clock: every transition is testable as data.
 
-use protocol::ports::voice::{CAUSE_BUSY, CAUSE_DURATION, CAUSE_NO_ANSWER, CAUSE_NORMAL, Cause, EndedBy, LegEvent};
+use protocol::ports::voice::{
+    CAUSE_BUSY, CAUSE_DURATION, CAUSE_NO_ANSWER, CAUSE_NORMAL, Cause, EndedBy, LegEvent,
+};
 use serde::{Deserialize, Serialize};
 
-pub(super) const STATUSES: &[&str] = &["dialing", "ringing", "progressing", "terminating", "canceling", "hangup"];
+pub(super) const STATUSES: &[&str] =
+    &["dialing", "ringing", "progressing", "terminating", "canceling", "hangup"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -112,14 +115,16 @@ impl Reason {
 /// The reason to record. What was asked for wins over what the engine concludes; upstream forgot it.
 pub(super) const fn reason(way: Way, last: Status, cause: Cause, asked: Reason) -> Reason {
     match (way, last) {
-        (Way::Outgoing, Status::Canceling) => match asked {
-            Reason::None | Reason::Normal => Reason::Cancel,
-            other => other,
-        },
-        (_, Status::Terminating | Status::Canceling | Status::Hangup) => match asked {
-            Reason::None => Reason::Normal,
-            other => other,
-        },
+        (Way::Outgoing, Status::Canceling) if matches!(asked, Reason::None | Reason::Normal) => {
+            Reason::Cancel
+        }
+        (_, Status::Terminating | Status::Canceling | Status::Hangup) => {
+            if matches!(asked, Reason::None) {
+                Reason::Normal
+            } else {
+                asked
+            }
+        }
         (_, Status::Progressing) if cause == CAUSE_DURATION => Reason::Timeout,
         (_, Status::Progressing) => Reason::Normal,
         (Way::Incoming, Status::Dialing | Status::Ringing) => match cause {

@@ -35,7 +35,7 @@ pub(super) async fn freeze(customers: Arc<Customers>, by: Context, id: Uuid, _: 
         ("tm_deletion_scheduled".to_owned(), json!(time::stamp(now))),
     ]);
     let mut unit = Unit::default();
-    let frozen = rows.amend(&mut unit, row, patch, "frozen", &by)?;
+    let frozen = rows.amend(&mut unit, (row, patch), "frozen", &by)?;
     unit.timers.push(Pending::Set(Timer {
         id: timer(id),
         at: now + GRACE,

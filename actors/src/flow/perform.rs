@@ -126,7 +126,8 @@ async fn connect(flows: &Flows, of: &Subject, to: Connect) -> Result<Outcome> {
     };
     let made = patiently(is_surely_undone, attempt).await?;
     let mut actions = vec![action(Kind::ConfbridgeJoin, ("confbridge_id", made.confbridge_id))];
-    if let Some(first) = made.placed.call_ids.first().filter(|_| to.relay_reason) {
+    let placed = made.placed.call_ids.iter().chain(&made.placed.groupcall_ids).next();
+    if let Some(first) = placed.filter(|_| to.relay_reason) {
         actions.push(action(Kind::Hangup, ("reference_id", *first)));
     }
     Ok(Outcome { actions, ..Outcome::default() })

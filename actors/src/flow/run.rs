@@ -121,7 +121,7 @@ impl Run {
         let shows = columns.iter().any(|(name, value)| self.row.get(name) != Some(value));
         let row = match shows {
             true => {
-                self.flows.rows().amend(&mut unit, self.row.clone(), columns, "updated", &self.of.by())?
+                self.flows.rows().amend(&mut unit, (self.row.clone(), columns), "updated", &self.of.by())?
             }
             false => self.row.clone(),
         };

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 
-use protocol::{Context, Error, Result};
+use protocol::{Context, Error, Result, Status};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Duration, Instant, sleep, timeout_at};
 use uuid::Uuid;
 
 use super::child::{Child, Halt, Started};
@@ -91,9 +91,9 @@ impl<M: Send + 'static> Myself<M> {
 fn send_once<M: Send + 'static>(
     to: &ActorRef<Letter<M>>,
     wait: Duration,
-    mut letter: impl FnMut() -> Letter<M> + Send + 'static,
+    letter: impl FnMut() -> Letter<M> + Send + 'static,
 ) -> AbortHandle {
-    to.send_after(wait, move || letter()).abort_handle()
+    to.send_after(wait, letter).abort_handle()
 }
 
 /// The live things of one kind on this node.
@@ -104,6 +104,8 @@ struct Registry<M: Send + 'static> {
     known: HashMap<Uuid, Known<M>>,
     ids: HashMap<ActorId, Uuid>,
 }
+
+type Address<M> = (ActorRef<Letter<M>>, Arc<Semaphore>);
 
 struct Known<M: Send + 'static> {
     actor: ActorRef<Letter<M>>,
@@ -177,7 +179,7 @@ impl<T: Living> Live<T> {
         }
     }
 
-    fn address(&self, id: Uuid) -> Result<(ActorRef<Letter<T::Message>>, Arc<Semaphore>)> {
+    fn address(&self, id: Uuid) -> Result<Address<T::Message>> {
         let registry = self.lock();
         let known = registry.known.get(&id).ok_or_else(Error::not_found)?;
         Ok((known.actor.clone(), known.credits.clone()))
@@ -313,37 +315,61 @@ impl<T: Living, K: Keeper> Actor for Nursery<T, K> {
         event: SupervisionEvent,
         crashes: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        let (cell, error) = match event {
-            SupervisionEvent::ActorFailed(cell, error) => (cell, Some(error.to_string())),
-            SupervisionEvent::ActorTerminated(cell, _, reason) => (cell, reason),
+        let (cell, error, outage) = match event {
+            SupervisionEvent::ActorFailed(cell, error) => (cell, Some(error.to_string()), is_outage(&error)),
+            SupervisionEvent::ActorTerminated(cell, _, reason) => (cell, reason, false),
             SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
         };
         if let (Some(id), Some(error)) = (self.live.leave(cell.get_id()), error) {
-            self.crashed(id, &error, crashes).await;
+            tracing::error!(%id, error, "live actor crashed");
+            let often = !outage && too_often(crashes, id);
+            self.revive(id, often).await;
         }
         Ok(())
     }
 }
 
+/// A store that is away for a while is no fault of the thing: it waits for it, however often.
+fn is_outage(error: &ActorProcessingErr) -> bool {
+    error.downcast_ref::<Error>().is_some_and(|error| error.status == Status::Unavailable)
+}
+
+fn too_often(crashes: &mut HashMap<Uuid, Vec<Instant>>, id: Uuid) -> bool {
+    let budget = Budget::default();
+    crashes.retain(|_, times| {
+        times.retain(|time| time.elapsed() < budget.period);
+        !times.is_empty()
+    });
+    let times = crashes.entry(id).or_default();
+    times.push(Instant::now());
+    times.len() > budget.limit
+}
+
+/// Pauses between tries to rebuild a thing while the store is away: a call outlives an outage of a minute.
+const PAUSES: [Duration; 8] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(20),
+    Duration::from_secs(20),
+];
+
 impl<T: Living, K: Keeper> Nursery<T, K> {
-    async fn crashed(&self, id: Uuid, error: &str, crashes: &mut HashMap<Uuid, Vec<Instant>>) {
-        let budget = Budget::default();
-        crashes.retain(|_, times| {
-            times.retain(|time| time.elapsed() < budget.period);
-            !times.is_empty()
-        });
-        let times = crashes.entry(id).or_default();
-        times.push(Instant::now());
-        let often = times.len() > budget.limit;
-        tracing::error!(%id, error, crashes = times.len(), "live actor crashed");
-        let rebuilt = if often {
-            Err(Error::unavailable("it crashed too often"))
-        } else {
-            self.keeper.rebuild(id).await
-        };
-        if let Err(error) = rebuilt {
-            tracing::error!(%id, %error, "live thing given up");
-            self.keeper.abandon(id).await;
+    async fn revive(&self, id: Uuid, often: bool) {
+        let mut pauses = PAUSES.iter();
+        let mut outcome =
+            if often { Err(Error::internal("it crashed too often")) } else { self.keeper.rebuild(id).await };
+        while let Err(error) = &outcome {
+            let pause = if error.status == Status::Unavailable { pauses.next() } else { None };
+            let Some(pause) = pause else {
+                tracing::error!(%id, %error, "live thing given up");
+                return self.keeper.abandon(id).await;
+            };
+            sleep(*pause).await;
+            outcome = self.keeper.rebuild(id).await;
         }
     }
 }

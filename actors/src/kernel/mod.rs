@@ -18,7 +18,7 @@ pub use follow::{DEAD_EVENT, Follow};
 pub(crate) use live::{Alarm, Keeper, Live, Living, Myself, Then};
 pub use outbox::outbox;
 pub use pool::Mailbox;
-pub(crate) use rows::{Rows, id_of, page_of};
+pub(crate) use rows::{Rows, id_of};
 pub use supervisor::{Budget, Outcome, Strategy, Supervisor, Tree as Running};
 pub use timers::timers;
 pub use tree::{Branch, Kind, Leaf, State};

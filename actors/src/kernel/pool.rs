@@ -95,7 +95,7 @@ impl Mailbox {
     ) -> Result<()> {
         let credit =
             self.event_credits.clone().acquire_owned().await.map_err(|_| refused(self.domain.name))?;
-        let key = event.row_id().unwrap_or_else(|_| Uuid::now_v7());
+        let key = event.lane();
         let (reply, answer) = oneshot::channel();
         self.send(key, Envelope { work: Work::Event(name, event, reply), _credit: credit })?;
         answered(deadline, answer).await

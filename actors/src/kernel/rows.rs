@@ -136,7 +136,7 @@ impl Rows<'_> {
         loop {
             let row = self.get(by.scope, id).await?;
             let mut unit = Unit::default();
-            let changed = self.amend(&mut unit, row.clone(), decide(&row)?, what, by)?;
+            let changed = self.amend(&mut unit, (row.clone(), decide(&row)?), what, by)?;
             match self.deps.store.commit(unit).await {
                 Err(error) if error.is_conflict() && tries < CONFLICTS => tries += 1,
                 Err(error) => return Err(error),
@@ -149,8 +149,7 @@ impl Rows<'_> {
     pub(crate) fn amend(
         &self,
         unit: &mut Unit,
-        row: Row,
-        patch: Row,
+        (row, patch): (Row, Row),
         what: &str,
         by: &Context,
     ) -> Result<Row> {
@@ -175,13 +174,9 @@ impl Rows<'_> {
     }
 
     async fn page(&self, by: &Context, filter: &Value, page: &Page) -> Result<Value> {
-        let equal = match filter {
-            Value::Null => Row::new(),
-            filter => self.resource.pick(filter, |field| {
-                // whose rows they are is the scope's business, except where everybody's rows are one list
-                field.filter && (self.resource.shared || field.name != "customer_id")
-            })?,
-        };
+        // whose rows they are is the scope's business, except where everybody's rows are one list
+        let allowed = |field: &Field| field.filter && (self.resource.shared || field.name != "customer_id");
+        let equal = if filter.is_null() { Row::new() } else { self.resource.pick(filter, allowed)? };
         let filter = Filter { equal, ..Filter::default() };
         let rows = self.deps.store.list(self.resource, by.scope, &filter, page).await?;
         Ok(page_of(rows))
@@ -196,6 +191,7 @@ impl Rows<'_> {
             id: Uuid::now_v7(),
             time: time::stamp(self.deps.clock.now()),
             resource: self.resource.name.into(),
+            about: Uuid::nil(),
             request_id: by.request_id.to_string(),
         }
     }

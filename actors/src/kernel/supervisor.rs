@@ -131,8 +131,7 @@ impl Tree {
     pub async fn ended(&self) -> Outcome {
         let mut outcome = self.outcome.clone();
         let _ = outcome.wait_for(|outcome| *outcome != Outcome::Running).await;
-        let last = outcome.borrow().clone();
-        last
+        outcome.borrow().clone()
     }
 }
 

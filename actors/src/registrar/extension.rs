@@ -93,7 +93,7 @@ pub(super) async fn delete(registrar: Arc<Registrar>, by: Context, id: Uuid) -> 
     let rows = registrar.extensions();
     let row = rows.get(by.scope, id).await?;
     let mut unit = Unit::default();
-    let gone = rows.amend(&mut unit, row, rows.tombstone(), "deleted", &by)?;
+    let gone = rows.amend(&mut unit, (row, rows.tombstone()), "deleted", &by)?;
     for entry in registrar.deps.store.children(CONTACT, id).await? {
         if let Ok(binding) = Binding::deserialize(&entry.data) {
             unit.journal.push(Journal::Erase { kind: CONTACT, id: entry_id(id, &binding.contact.uri) });

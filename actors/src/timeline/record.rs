@@ -78,6 +78,7 @@ mod tests {
             id: Uuid::from_u128(9),
             time: "2026-01-01T00:00:00.5Z".into(),
             resource: resource.into(),
+            about: uuid::Uuid::nil(),
             request_id: String::new(),
         }
     }

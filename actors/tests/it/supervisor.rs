@@ -79,7 +79,8 @@ async fn started(log: &Log, supervisor: Supervisor) -> Running {
 #[tokio::test(start_paused = true)]
 async fn children_start_in_order_and_stop_in_reverse() {
     let log = Log::default();
-    let supervisor = ["a", "b", "c"].into_iter().fold(Supervisor::new("root"), |s, id| s.child(script(id, &log).child));
+    let supervisor =
+        ["a", "b", "c"].into_iter().fold(Supervisor::new("root"), |s, id| s.child(script(id, &log).child));
     let tree = started(&log, supervisor).await;
     tree.stop().await;
     assert_eq!(log.lines(), ["start a", "start b", "start c", "stop c", "stop b", "stop a"]);
@@ -99,11 +100,9 @@ async fn restart_types_decide_by_how_a_child_ended() {
     ] {
         let log = Log::default();
         let (first, other) = (script("first", &log), script("other", &log));
-        let tree = started(
-            &log,
-            Supervisor::new("root").child(first.child.restart(restart)).child(other.child),
-        )
-        .await;
+        let tree =
+            started(&log, Supervisor::new("root").child(first.child.restart(restart)).child(other.child))
+                .await;
         first.end.send(end).unwrap();
         if again {
             log.reaches("start first", 2).await;
@@ -193,7 +192,10 @@ async fn an_isolated_child_is_down_for_a_while_and_costs_nobody_else() {
         starts += 1;
         log.reaches("start bad", starts).await;
         let took = since.elapsed();
-        assert!(took.as_secs_f64() > f64::from(wait) - 0.1 && took.as_secs_f64() < f64::from(wait) + 0.1, "{took:?}");
+        assert!(
+            took.as_secs_f64() > f64::from(wait) - 0.1 && took.as_secs_f64() < f64::from(wait) + 0.1,
+            "{took:?}"
+        );
         starts = log.count("start bad");
     }
     assert_eq!(log.count("start good"), 1);

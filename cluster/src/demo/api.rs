@@ -54,8 +54,10 @@ impl Api {
             .map_err(Error::internal)?;
         let response = self.client.request(request).await.map_err(Error::internal)?;
         let status = response.status();
-        let bytes = Limited::new(response.into_body(), MOST).collect().await.map_err(Error::internal)?.to_bytes();
-        let answer = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or_default() };
+        let bytes =
+            Limited::new(response.into_body(), MOST).collect().await.map_err(Error::internal)?.to_bytes();
+        let answer =
+            if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or_default() };
         match status.is_success() {
             true => Ok(answer),
             false => Err(Error::invalid(format!("{method} {path} was answered {status}: {answer}"))),

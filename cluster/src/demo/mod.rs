@@ -22,7 +22,8 @@ const STOP: Duration = Duration::from_secs(5);
 pub async fn run(stay: bool) -> Result<()> {
     let places = Places::find()?;
     let played = timeout(LONGEST, play(&places, stay)).await;
-    let outcome = played.unwrap_or_else(|_| Err(Error::unavailable("the demo did not come to its end in time")));
+    let outcome =
+        played.unwrap_or_else(|_| Err(Error::unavailable("the demo did not come to its end in time")));
     places.clear();
     outcome
 }
@@ -41,7 +42,9 @@ async fn play(places: &Places, stay: bool) -> Result<()> {
         Err(error) => Err(error),
     };
     if outcome.is_ok() {
-        println!("\nEverything was seen: the call, both tones, the webhooks with their signatures, the charge.");
+        println!(
+            "\nEverything was seen: the call, both tones, the webhooks with their signatures, the charge."
+        );
     }
     if stay && outcome.is_ok() {
         welcome.show(&node);

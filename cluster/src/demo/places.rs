@@ -27,7 +27,8 @@ pub(super) struct Places {
 impl Places {
     pub(super) fn find() -> Result<Places> {
         let folder = std::env::temp_dir().join(format!("branchline-demo-{}", uuid::Uuid::now_v7()));
-        let [http, admin, sip] = [free_port()?, free_port()?, free_port()?].map(|port| SocketAddr::new(HERE, port));
+        let [http, admin, sip] =
+            [free_port()?, free_port()?, free_port()?].map(|port| SocketAddr::new(HERE, port));
         Ok(Places { folder, http, admin, sip, rtp: free_block(4 * RTP)? })
     }
 
@@ -71,9 +72,8 @@ impl Places {
 }
 
 fn free_port() -> Result<u16> {
-    let free = |port: &u16| {
-        TcpListener::bind((HERE, *port)).is_ok() && UdpSocket::bind((HERE, *port)).is_ok()
-    };
+    let free =
+        |port: &u16| TcpListener::bind((HERE, *port)).is_ok() && UdpSocket::bind((HERE, *port)).is_ok();
     let start = rand::random_range(PORTS);
     (start..PORTS.end).chain(PORTS.start..start).find(free).ok_or_else(none_free)
 }

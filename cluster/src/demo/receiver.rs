@@ -80,18 +80,27 @@ async fn accept(listener: TcpListener, desk: Arc<Desk>, stop: CancellationToken)
         let desk = desk.clone();
         open.spawn(async move {
             let service = service_fn(move |request| serve(desk.clone(), request));
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
         while open.try_join_next().is_some() {}
     }
 }
 
-async fn serve(desk: Arc<Desk>, request: Request<Incoming>) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
+async fn serve(
+    desk: Arc<Desk>,
+    request: Request<Incoming>,
+) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
     if request.uri().path() == "/prompt.wav" {
         return Ok(Response::new(Full::from(prompt())));
     }
     let signature = header(&request, "x-voipbin-signature");
-    let body = Limited::new(request.into_body(), MOST).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = Limited::new(request.into_body(), MOST)
+        .collect()
+        .await
+        .map(|body| body.to_bytes())
+        .unwrap_or_default();
     take(&desk, &signature, &body);
     Ok(Response::new(Full::default()))
 }

@@ -21,7 +21,12 @@ const AUDIBLE: f32 = -30.0;
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(50);
 
-pub(super) async fn perform(places: &Places, node: &Node, welcome: &Welcome, receiver: &Receiver) -> Result<()> {
+pub(super) async fn perform(
+    places: &Places,
+    node: &Node,
+    welcome: &Welcome,
+    receiver: &Receiver,
+) -> Result<()> {
     let first = Arc::new(Phone::start(places.phone(1)).await?);
     let second = Arc::new(Phone::start(places.phone(2)).await?);
     let far = Far { address: first.local().udp, transport: Transport::Udp };
@@ -83,7 +88,9 @@ async fn picked_up(phone: &Phone, name: &str) -> Result<LegId> {
             }
         }
     };
-    let leg = timeout(PATIENCE, ring).await.map_err(|_| Error::unavailable(format!("the {name} phone never rang")))??;
+    let leg = timeout(PATIENCE, ring)
+        .await
+        .map_err(|_| Error::unavailable(format!("the {name} phone never rang")))??;
     println!("  the {name} phone rings");
     phone.ring(leg).await?;
     phone.answer(leg).await?;

@@ -80,6 +80,7 @@ fn line(event: &Event) -> String {
     let facts: Vec<_> = facts.into_iter().filter_map(text).collect();
     let id = event.data.get("id").and_then(Value::as_str).unwrap_or_default();
     let action = event.data.get("action").and_then(|action| action.get("type")).and_then(Value::as_str);
-    let action = action.filter(|_| event.r#type == "call_updated").map(|a| format!("action={a} ")).unwrap_or_default();
+    let action =
+        action.filter(|_| event.r#type == "call_updated").map(|a| format!("action={a} ")).unwrap_or_default();
     format!("  {time}  {:<28} {:.8}  {action}{}", event.r#type, id, facts.join(" "))
 }

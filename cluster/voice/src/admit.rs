@@ -239,7 +239,7 @@ async fn begin(
     mailbox: &mpsc::Sender<Input>,
 ) -> Result<(Dialog, Handle)> {
     let dialog = dialog(shared, asked, id).await?;
-    let handle = Handle::new(mailbox.clone(), LegState::Ringing);
+    let handle = Handle::new(mailbox.clone(), Some(LegState::Ringing));
     shared.legs.insert(id, handle.clone());
     let to = Target::parse(&asked.request.uri.to_string()).unwrap_or_default();
     let incoming = Incoming {

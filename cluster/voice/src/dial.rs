@@ -64,7 +64,7 @@ pub(crate) async fn place(shared: Arc<Shared>, leg: LegId, dial: Dial) -> Result
     }
     let (target, extra) = (target(&dial)?, extra(&dial)?);
     let (mailbox, inputs) = mpsc::channel(MAILBOX);
-    let handle = Handle::new(mailbox, LegState::Dialing);
+    let handle = Handle::new(mailbox, Some(LegState::Dialing));
     if !shared.legs.claim(leg, handle.clone()) {
         return Err(Error::new(Status::AlreadyExists, "LEG_EXISTS", "The leg exists already."));
     }

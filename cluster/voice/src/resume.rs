@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::Result;
-use protocol::ports::voice::{CAUSE_FAILED, EndedBy, LegId, LegState};
+use protocol::ports::voice::{CAUSE_FAILED, EndedBy, LegId};
 use rsipstack::sip::{Request, Response};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -36,7 +36,7 @@ pub(crate) async fn all(shared: &Arc<Shared>) -> Result<()> {
 
 async fn one(shared: &Arc<Shared>, id: LegId, mut dialog: Dialog) {
     let (mailbox, inputs) = mpsc::channel(MAILBOX);
-    let handle = Handle::new(mailbox, dialog.state().unwrap_or(LegState::Up));
+    let handle = Handle::new(mailbox, dialog.state());
     shared.legs.insert(id, handle.clone());
     let mut effects = Vec::new();
     if !dialog.is_over() {

@@ -1,5 +1,6 @@
 //! The gateway on a real port, in front of a small domain in memory.
 
+#![allow(clippy::disallowed_methods, reason = "a test joins what it spawns")]
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is not as it says")]
 
 mod certificate;

@@ -83,6 +83,7 @@ fn publish(world: &World, r#type: &str, of: &Customer, data: Value) {
         id: Uuid::now_v7(),
         time: String::new(),
         resource: "call".into(),
+        about: uuid::Uuid::nil(),
         request_id: String::new(),
     };
     world.events.send(Arc::new(event)).expect("the hub watches");

@@ -43,6 +43,7 @@ impl<D: Dialect> Writer<D> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (commits, committed) = watch::channel(0);
         let task = Task { options, conn: Some((conn, Instant::now())), last, commits };
+        #[expect(clippy::disallowed_methods, reason = "the writer owns its task and close() awaits it")]
         let task = tokio::spawn(task.run(queue));
         Writer { jobs: Mutex::new(Some(jobs)), task: tokio::sync::Mutex::new(Some(task)), committed }
     }

@@ -57,6 +57,7 @@ pub(crate) fn fact(name: impl ToString) -> Event {
         id: Uuid::now_v7(),
         time: "2026-01-02T03:04:05.000000Z".into(),
         resource: "call".into(),
+        about: uuid::Uuid::nil(),
         request_id: String::new(),
     }
 }

@@ -142,6 +142,7 @@ impl World {
             id: Uuid::now_v7(),
             time: "2026-01-02T03:04:05.000006Z".to_owned(),
             resource: resource.to_owned(),
+            about: uuid::Uuid::nil(),
             request_id: String::new(),
         };
         self.bus.publish(Arc::new(event)).await.expect("published");

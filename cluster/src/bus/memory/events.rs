@@ -43,9 +43,9 @@ impl Subscription {
         Subscription { state: Mutex::default(), places: Semaphore::new(SIDE_BY_SIDE) }
     }
 
-    /// Takes the next place in the lane of the event's row. Events about no row share one lane.
+    /// Takes the next place in the event's lane. Events about no row share one.
     pub(super) fn enter(self: &Arc<Self>, event: &Event) -> Lane {
-        let (lane, ticket) = (event.row_id().unwrap_or_default(), Uuid::now_v7());
+        let (lane, ticket) = (event.lane(), Uuid::now_v7());
         let (next, done) = oneshot::channel();
         let before = held(&self.state).lanes.insert(lane, Last { ticket, done });
         Lane { of: self.clone(), lane, ticket, before: before.map(|last| last.done), next: Some(next) }

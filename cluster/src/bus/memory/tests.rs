@@ -34,6 +34,7 @@ fn event(row: Uuid, n: u64) -> Arc<Event> {
         id: Uuid::now_v7(),
         time: "2026-01-02T03:04:05.000006Z".into(),
         resource: "tag".into(),
+        about: uuid::Uuid::nil(),
         request_id: String::new(),
     })
 }

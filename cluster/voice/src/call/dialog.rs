@@ -61,15 +61,17 @@ pub(crate) struct Own {
     pub address: SocketAddr,
     /// User part of our Contact: who was called, or who calls, so that traces can be read.
     pub user: String,
+    /// How requests reach us there.
+    pub transport: Transport,
     pub user_agent: String,
 }
 
 impl Own {
-    pub(crate) fn contact(&self, transport: Transport) -> String {
+    pub(crate) fn contact(&self) -> String {
         let user: String =
             self.user.chars().filter(|c| c.is_ascii_alphanumeric() || "+-_.".contains(*c)).collect();
         let user = if user.is_empty() { user } else { format!("{user}@") };
-        match transport {
+        match self.transport {
             Transport::Udp => format!("sip:{user}{}", self.address),
             Transport::Tcp => format!("sip:{user}{};transport=tcp", self.address),
         }
@@ -145,7 +147,7 @@ impl Dialog {
             routes: Vec::new(),
             pinned: false,
             own: own.address.to_string(),
-            contact: own.contact(path.transport),
+            contact: own.contact(),
             user_agent: own.user_agent.clone(),
             path,
             session,

@@ -34,9 +34,9 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    pub(crate) fn new(mailbox: mpsc::Sender<Input>, state: LegState) -> Handle {
+    pub(crate) fn new(mailbox: mpsc::Sender<Input>, state: Option<LegState>) -> Handle {
         let handle = Handle { mailbox, state: Arc::default(), reported: Arc::default() };
-        handle.set(Some(state));
+        handle.set(state);
         handle
     }
 

@@ -159,7 +159,7 @@ impl Client {
             self.tag,
             self.call_id,
             self.cseq,
-            own.contact(*transport),
+            own.contact(),
             own.user_agent,
         );
         Request::try_from(text).map_err(|_| Error::invalid("The account cannot be written as SIP."))

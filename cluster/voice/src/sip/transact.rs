@@ -4,7 +4,7 @@
 //! Every transaction is owned by one task, because its `receive` must never be dropped half-way. A request
 //! that names a stream peer is connected in that task, so that a peer that is gone holds up nobody else.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as StdUdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +35,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMER_C: Duration = Duration::from_secs(24 * 3600);
 /// Finer than T1, coarse enough to cost nothing.
 const TIMER_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Stands for every peer whose address is not known yet (RFC 5737): the default route leads to it.
+const ELSEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
 
 /// Where a dialog's messages go. Journalled: a resumed call goes the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,16 +165,16 @@ impl Wire {
 
     /// What a peer at `path` should use for us, in Via, Contact and SDP.
     pub(crate) fn own(&self, path: &Path, user: &str) -> Own {
-        let listener = match path.transport {
-            Transport::Tcp => self.local.tcp.unwrap_or(self.local.udp),
-            Transport::Udp => self.local.udp,
+        let (listener, transport) = match (path.transport, self.local.tcp) {
+            (Transport::Tcp, Some(tcp)) => (tcp, Transport::Tcp),
+            (Transport::Tcp, None) | (Transport::Udp, _) => (self.local.udp, Transport::Udp),
         };
         let ip = self.external.unwrap_or_else(|| match listener.ip().is_unspecified() {
-            true => path.address().and_then(facing).unwrap_or(listener.ip()),
+            true => facing(path.address().unwrap_or(ELSEWHERE)).unwrap_or(listener.ip()),
             false => listener.ip(),
         });
         let address = SocketAddr::new(ip, listener.port());
-        Own { address, user: user.to_owned(), user_agent: self.user_agent.clone() }
+        Own { address, user: user.to_owned(), transport, user_agent: self.user_agent.clone() }
     }
 
     /// Takes over a request that came in. CANCEL, ACK and the lack of one go into `mailbox`.
@@ -288,7 +291,7 @@ fn broken(error: impl std::fmt::Display) -> Error {
     Error::unavailable(format!("The SIP peer cannot be reached: {error}"))
 }
 
-/// The address of ours that packets to `peer` carry.
+/// The address of ours that packets to `peer` carry. Connecting a datagram socket sends nothing.
 fn facing(peer: SocketAddr) -> Option<IpAddr> {
     let any = if peer.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = StdUdpSocket::bind(any).ok()?;

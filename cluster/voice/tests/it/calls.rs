@@ -1,8 +1,14 @@
 //! Two engines call each other.
 
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
 use protocol::ports::voice::{Command, EndedBy, LegEvent, LegState, Transport, VoiceEngine};
 
-use crate::support::{Side, dial, talk};
+use voice::{MemoryJournal, Settings};
+
+use crate::raw::Peer;
+use crate::support::{Platform, Side, dial, loopback, talk};
 
 async fn call_and_hang_up(transport: Transport, caller_ends: bool) {
     let (mut a, mut b) = (Side::open().await, Side::open().await);
@@ -62,4 +68,29 @@ async fn a_busy_callee_is_reported_as_busy() {
     assert_eq!(a.ended(out).await, (17, 486, EndedBy::Remote));
     a.stop().await;
     b.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_names_its_flag() {
+    let side = Side::open().await;
+    let journal = Arc::new(MemoryJournal::default());
+    let second = voice::start(side.settings.clone(), side.platform.clone(), journal).await;
+    let error = second.err().unwrap();
+    assert!(error.message.contains("--sip") && error.message.contains(&side.address().to_string()));
+    side.stop().await;
+}
+
+#[tokio::test]
+async fn an_engine_on_every_address_names_one_that_peers_can_use() {
+    let everywhere = |settings: &mut Settings, _: &mut Platform| {
+        settings.sip_udp.set_ip(Ipv4Addr::UNSPECIFIED.into());
+        settings.sip_tcp = None;
+        settings.rtp_bind = Ipv4Addr::UNSPECIFIED.into();
+    };
+    let side = Side::with(everywhere).await;
+    let peer = Peer::new(loopback(side.address().port())).await;
+    side.dial(dial(loopback(peer.port()), Transport::Udp)).await;
+    let invite = peer.hear().await;
+    assert!(invite.contains("c=IN IP4 127.0.0.1") && !invite.contains("0.0.0.0"), "{invite}");
+    side.stop().await;
 }

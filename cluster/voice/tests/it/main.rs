@@ -1,5 +1,6 @@
 //! Real engines on loopback: they call each other, and everything else that speaks SIP calls them.
 
+#![allow(clippy::disallowed_methods, reason = "a test joins what it spawns")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod auth;

@@ -22,8 +22,15 @@ fn is_installed() -> bool {
     found.is_ok()
 }
 
+fn free_port() -> u16 {
+    let mut ports = (0..20).map(|_| rand::rng().random_range(31_000..32_000));
+    ports
+        .find(|port| std::net::UdpSocket::bind(loopback(*port)).is_ok())
+        .expect("a free port in twenty tries")
+}
+
 fn sipp(arguments: &[&str]) -> (Child, SocketAddr) {
-    let port = rand::rng().random_range(31_000..32_000);
+    let port = free_port();
     let child = Command::new("sipp")
         .args(arguments)
         .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-nostdin", "-m", &CALLS.to_string()])

@@ -3,7 +3,7 @@
 //! The id is the address; ractor's handle stays in here. Their truth is stored: one that crashes is rebuilt
 //! from it by its [`Keeper`], at once after a crash and all of them after a start of the node.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 
@@ -20,6 +20,11 @@ use super::tree::{Branch, Kind, Leaf, State};
 
 /// Messages that wait for one live thing. A call gets a handful a second.
 const CREDITS: usize = 256;
+/// What could not be rebuilt because the store is away is tried again after this. The engine keeps the media
+/// up meanwhile, so there is no reason to give it up.
+const PAUSE: Duration = Duration::from_secs(2);
+/// A killed actor ends at its next await.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What a live thing does after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +108,8 @@ struct Registry<M: Send + 'static> {
     nursery: Option<ActorCell>,
     known: HashMap<Uuid, Known<M>>,
     ids: HashMap<ActorId, Uuid>,
+    /// Crashed and not yet rebuilt.
+    broken: HashSet<Uuid>,
 }
 
 type Address<M> = (ActorRef<Letter<M>>, Arc<Semaphore>);
@@ -115,7 +122,12 @@ struct Known<M: Send + 'static> {
 
 impl<T: Living> Default for Live<T> {
     fn default() -> Self {
-        Live(Arc::new(Mutex::new(Registry { nursery: None, known: HashMap::new(), ids: HashMap::new() })))
+        Live(Arc::new(Mutex::new(Registry {
+            nursery: None,
+            known: HashMap::new(),
+            ids: HashMap::new(),
+            broken: HashSet::new(),
+        })))
     }
 }
 
@@ -148,7 +160,8 @@ impl<T: Living> Live<T> {
         self.lock().known.len()
     }
 
-    /// Gives a live thing a message. `Unavailable` when too many wait already, `NotFound` when it is gone.
+    /// Gives a live thing a message. `Unavailable` when too many wait already or it is being rebuilt,
+    /// `NotFound` when it is gone.
     pub(crate) fn tell(&self, id: Uuid, message: T::Message) -> Result<()> {
         let (actor, credits) = self.address(id)?;
         let credit =
@@ -174,15 +187,18 @@ impl<T: Living> Live<T> {
         self.tell(id, message(reply))?;
         match timeout_at(by.deadline, answer).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::unavailable("it is being rebuilt; try again")),
+            Ok(Err(_)) => Err(rebuilding()),
             Err(_) => Err(Error::timeout()),
         }
     }
 
     fn address(&self, id: Uuid) -> Result<Address<T::Message>> {
         let registry = self.lock();
-        let known = registry.known.get(&id).ok_or_else(Error::not_found)?;
-        Ok((known.actor.clone(), known.credits.clone()))
+        match registry.known.get(&id) {
+            Some(known) => Ok((known.actor.clone(), known.credits.clone())),
+            None if registry.broken.contains(&id) => Err(rebuilding()),
+            None => Err(Error::not_found()),
+        }
     }
 
     fn enter(&self, id: Uuid, actor: ActorRef<Letter<T::Message>>) -> bool {
@@ -190,6 +206,7 @@ impl<T: Living> Live<T> {
         if registry.known.contains_key(&id) {
             return false;
         }
+        registry.broken.remove(&id);
         registry.ids.insert(actor.get_id(), id);
         let credits = Arc::new(Semaphore::new(CREDITS));
         registry.known.insert(id, Known { actor, credits, since: Instant::now() });
@@ -197,13 +214,32 @@ impl<T: Living> Live<T> {
     }
 
     /// Forgets the actor, unless another one has taken its place.
-    fn leave(&self, actor: ActorId) -> Option<Uuid> {
+    fn leave(&self, actor: ActorId, crashed: bool) -> Option<Uuid> {
         let mut registry = self.lock();
         let id = registry.ids.remove(&actor)?;
         if registry.known.get(&id).is_some_and(|known| known.actor.get_id() == actor) {
             registry.known.remove(&id);
+            if crashed {
+                registry.broken.insert(id);
+            }
         }
         Some(id)
+    }
+
+    /// A nursery that ended took its actors with it, and nobody was left to hear of that: forgets them, once
+    /// they are gone, so that all can be rebuilt.
+    async fn clear(&self) {
+        let orphans: Vec<_> = {
+            let mut registry = self.lock();
+            registry.ids.clear();
+            registry.broken.clear();
+            registry.known.drain().map(|(_, known)| known.actor).collect()
+        };
+        let gone = orphans.iter().map(|actor| {
+            actor.kill();
+            actor.wait(Some(LAST_WORDS))
+        });
+        join_all(gone).await;
     }
 
     fn leaves(&self, most: usize) -> Vec<Leaf> {
@@ -224,6 +260,10 @@ impl<T: Living> Live<T> {
     fn lock(&self) -> std::sync::MutexGuard<'_, Registry<T::Message>> {
         self.0.lock().expect("nothing panics while it holds the registry")
     }
+}
+
+fn rebuilding() -> Error {
+    Error::unavailable("it is being rebuilt; try again")
 }
 
 struct Alive<T>(PhantomData<fn() -> T>);
@@ -257,7 +297,7 @@ impl<T: Living> Actor for Alive<T> {
         life: &mut Life<T>,
     ) -> Result<(), ActorProcessingErr> {
         if let Then::End = life.thing.handle(letter.message, &life.me).await? {
-            life.live.leave(myself.get_id());
+            life.live.leave(myself.get_id(), false);
             myself.stop(None);
         }
         Ok(())
@@ -272,11 +312,12 @@ impl Child {
             let (live, keeper) = (live.clone(), keeper.clone());
             async move {
                 show(&branch, &live);
+                live.clear().await;
                 let nursery = Nursery { live: live.clone(), keeper };
                 let (nursery, _) = Actor::spawn_linked(None, nursery, (), parent).await?;
                 live.lock().nursery = Some(nursery.get_cell());
                 // it recovers what is stored after the domain's other children have started
-                let _ = nursery.cast(());
+                let _ = nursery.cast(Order::Recover);
                 Ok(Started { cell: nursery.get_cell(), halt: Halt::Stop })
             }
         })
@@ -295,81 +336,95 @@ struct Nursery<T: Living, K: Keeper> {
     keeper: Arc<K>,
 }
 
+enum Order {
+    /// Rebuild everything.
+    Recover,
+    /// Try to rebuild this one again.
+    Rebuild(Uuid),
+}
+
 impl<T: Living, K: Keeper> Actor for Nursery<T, K> {
-    type Msg = ();
+    type Msg = Order;
     /// When each thing crashed lately.
     type State = HashMap<Uuid, Vec<Instant>>;
     type Arguments = ();
 
-    async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<Self::State, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<Order>, (): ()) -> Result<Self::State, ActorProcessingErr> {
         Ok(HashMap::new())
     }
 
-    async fn handle(&self, _: ActorRef<()>, (): (), _: &mut Self::State) -> Result<(), ActorProcessingErr> {
-        self.keeper.recover().await.map_err(ActorProcessingErr::from)
+    async fn handle(
+        &self,
+        myself: ActorRef<Order>,
+        order: Order,
+        _: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match order {
+            Order::Recover => match self.keeper.recover().await {
+                Err(error) if error.status == Status::Unavailable => {
+                    tracing::warn!(%error, retry_in = ?PAUSE, "live things not yet recovered");
+                    myself.send_after(PAUSE, || Order::Recover);
+                }
+                recovered => recovered?,
+            },
+            Order::Rebuild(id) => self.rebuild(id, &myself).await,
+        }
+        Ok(())
     }
 
     async fn handle_supervisor_evt(
         &self,
-        _: ActorRef<()>,
+        myself: ActorRef<Order>,
         event: SupervisionEvent,
         crashes: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        let (cell, error, outage) = match event {
-            SupervisionEvent::ActorFailed(cell, error) => (cell, Some(error.to_string()), is_outage(&error)),
-            SupervisionEvent::ActorTerminated(cell, _, reason) => (cell, reason, false),
+        let (cell, error) = match event {
+            SupervisionEvent::ActorFailed(cell, error) => (cell, Some(error.to_string())),
+            SupervisionEvent::ActorTerminated(cell, _, reason) => (cell, reason),
             SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
         };
-        if let (Some(id), Some(error)) = (self.live.leave(cell.get_id()), error) {
-            tracing::error!(%id, error, "live actor crashed");
-            let often = !outage && too_often(crashes, id);
-            self.revive(id, often).await;
+        let left = self.live.leave(cell.get_id(), error.is_some());
+        if let (Some(id), Some(error)) = (left, error) {
+            let times = lately(crashes, id);
+            tracing::error!(%id, error, crashes = times, "live actor crashed");
+            if times > Budget::default().limit {
+                self.give_up(id, &Error::unavailable("it crashed too often")).await;
+            } else {
+                self.rebuild(id, &myself).await;
+            }
         }
         Ok(())
     }
 }
 
-/// A store that is away for a while is no fault of the thing: it waits for it, however often.
-fn is_outage(error: &ActorProcessingErr) -> bool {
-    error.downcast_ref::<Error>().is_some_and(|error| error.status == Status::Unavailable)
-}
-
-fn too_often(crashes: &mut HashMap<Uuid, Vec<Instant>>, id: Uuid) -> bool {
-    let budget = Budget::default();
+/// Counts a crash of `id`, and forgets all that are older than the budget's period.
+fn lately(crashes: &mut HashMap<Uuid, Vec<Instant>>, id: Uuid) -> usize {
+    let period = Budget::default().period;
     crashes.retain(|_, times| {
-        times.retain(|time| time.elapsed() < budget.period);
+        times.retain(|time| time.elapsed() < period);
         !times.is_empty()
     });
     let times = crashes.entry(id).or_default();
     times.push(Instant::now());
-    times.len() > budget.limit
+    times.len()
 }
 
-/// Pauses between tries to rebuild a thing while the store is away: a call outlives an outage of a minute.
-const PAUSES: [Duration; 8] = [
-    Duration::from_millis(100),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-    Duration::from_secs(20),
-    Duration::from_secs(20),
-];
-
 impl<T: Living, K: Keeper> Nursery<T, K> {
-    async fn revive(&self, id: Uuid, often: bool) {
-        let mut pauses = PAUSES.iter();
-        let mut outcome =
-            if often { Err(Error::internal("it crashed too often")) } else { self.keeper.rebuild(id).await };
-        while let Err(error) = &outcome {
-            let pause = if error.status == Status::Unavailable { pauses.next() } else { None };
-            let Some(pause) = pause else {
-                tracing::error!(%id, %error, "live thing given up");
-                return self.keeper.abandon(id).await;
-            };
-            sleep(*pause).await;
-            outcome = self.keeper.rebuild(id).await;
+    async fn rebuild(&self, id: Uuid, myself: &ActorRef<Order>) {
+        match self.keeper.rebuild(id).await {
+            Err(error) if error.status == Status::Unavailable => {
+                tracing::warn!(%id, %error, retry_in = ?PAUSE, "live thing not yet rebuilt");
+                myself.send_after(PAUSE, move || Order::Rebuild(id));
+            }
+            Err(error) => self.give_up(id, &error).await,
+            Ok(()) => drop(self.live.lock().broken.remove(&id)),
         }
+    }
+
+    /// It stays broken for others until its end is stored.
+    async fn give_up(&self, id: Uuid, error: &Error) {
+        tracing::error!(%id, %error, "live thing given up");
+        self.keeper.abandon(id).await;
+        self.live.lock().broken.remove(&id);
     }
 }

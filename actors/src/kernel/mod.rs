@@ -5,6 +5,7 @@ mod domain;
 mod follow;
 mod live;
 mod outbox;
+mod patience;
 mod pool;
 mod rows;
 mod supervisor;

@@ -1,17 +1,23 @@
 //! From the store to the bus: every committed fact, in the order of commits, until the bus has it.
+//!
+//! Facts of different rows overtake each other, facts of one row never: behind one that the bus refused the
+//! later ones of its row wait.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use protocol::ports::{Bus, Deps};
 use protocol::{Event, Result};
-use tokio::time::{Duration, sleep};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Duration, Instant, sleep_until};
+use uuid::Uuid;
 
 use super::Child;
+use super::patience::patiently;
 
 /// Facts on their way at the same time. A slow follower of one row must not hold up the others.
 const ON_THE_WAY: usize = 1024;
@@ -21,55 +27,154 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 pub fn outbox(deps: &Deps) -> Child {
     let deps = deps.clone();
-    Child::task("outbox", move |token| drain(deps.clone(), token))
+    Child::task("outbox", move |token| {
+        let deps = deps.clone();
+        async move { patiently("outbox", &deps, &token, || drain(&deps)).await }
+    })
 }
 
-async fn drain(deps: Deps, token: CancellationToken) -> Result<()> {
+async fn drain(deps: &Deps) -> Result<()> {
     let mut committed = deps.store.committed();
-    let (mut mark, mut delivered) = (0, Vec::new());
-    let mut sending = FuturesUnordered::new();
+    let mut way = Way::to(deps.bus.clone());
     loop {
         committed.mark_unchanged();
-        let room = ON_THE_WAY.saturating_sub(sending.len());
-        let batch = if room == 0 { Vec::new() } else { deps.store.outbox(mark, BATCH).await? };
-        let more = !batch.is_empty();
-        for (number, event) in VecDeque::from(batch) {
-            mark = number;
-            let mut publishing = publish(deps.bus.clone(), number, Arc::new(event));
-            // the first poll hands it to the bus, so facts enter it in order
-            match futures_util::poll!(Pin::new(&mut publishing)) {
-                std::task::Poll::Ready(number) => delivered.push(number),
-                std::task::Poll::Pending => sending.push(publishing),
-            }
-        }
-        if !delivered.is_empty() {
-            deps.store.forget(&std::mem::take(&mut delivered)).await?;
-        }
-        metrics::gauge!("outbox_on_the_way").set(sending.len() as f64);
+        let more = way.take_from(deps).await?;
+        metrics::gauge!("outbox_on_the_way").set(way.len() as f64);
         tokio::select! {
-            () = token.cancelled() => return Ok(()),
-            Some(number) = sending.next() => {
-                delivered.push(number);
-                while let Some(Some(number)) = futures_util::FutureExt::now_or_never(sending.next()) {
-                    delivered.push(number);
-                }
-            }
+            Some(sent) = way.sending.next() => way.arrived(sent),
+            () = sleep_until(way.again.unwrap_or_else(Instant::now)), if way.again.is_some() => way.retry().await,
             changed = committed.changed(), if !more => {
                 if changed.is_err() {
                     return Ok(());
                 }
             }
-            () = std::future::ready(()), if more && room > 0 => {}
+            () = std::future::ready(()), if more => {}
         }
     }
 }
 
-fn publish(bus: Arc<dyn Bus>, number: i64, event: Arc<Event>) -> BoxFuture<'static, i64> {
-    Box::pin(async move {
-        while let Err(error) = bus.publish(event.clone()).await {
-            tracing::warn!(event = %event.r#type, id = %event.id, %error, "event not published");
-            sleep(PAUSE).await;
+struct Sent {
+    number: i64,
+    event: Arc<Event>,
+    outcome: Result<()>,
+}
+
+/// The facts between the store and the bus.
+struct Way {
+    bus: Arc<dyn Bus>,
+    /// The last one that was read.
+    mark: i64,
+    sending: FuturesUnordered<BoxFuture<'static, Sent>>,
+    /// How many facts of each row are being sent.
+    rows: HashMap<Uuid, usize>,
+    delivered: Vec<i64>,
+    /// What the bus refused and what waits behind it, with their rows, until the next try.
+    refused: BTreeMap<i64, Arc<Event>>,
+    blocked: HashSet<Uuid>,
+    again: Option<Instant>,
+}
+
+impl Way {
+    fn to(bus: Arc<dyn Bus>) -> Self {
+        Way {
+            bus,
+            mark: 0,
+            sending: FuturesUnordered::new(),
+            rows: HashMap::new(),
+            delivered: Vec::new(),
+            refused: BTreeMap::new(),
+            blocked: HashSet::new(),
+            again: None,
         }
-        number
+    }
+
+    fn len(&self) -> usize {
+        self.sending.len() + self.refused.len()
+    }
+
+    /// Sends the next facts and forgets those that have arrived. True when there may be more to send.
+    async fn take_from(&mut self, deps: &Deps) -> Result<bool> {
+        if !self.delivered.is_empty() {
+            deps.store.forget(&self.delivered).await?;
+            self.delivered.clear();
+        }
+        if self.len() == 0 {
+            // whatever is still there was missed: a commit that was given up may appear late
+            self.mark = 0;
+        }
+        if self.len() >= ON_THE_WAY {
+            return Ok(false);
+        }
+        let batch = deps.store.outbox(self.mark, BATCH).await?;
+        let more = !batch.is_empty();
+        for (number, event) in batch {
+            self.mark = number;
+            self.offer(number, Arc::new(event)).await;
+        }
+        Ok(more)
+    }
+
+    /// The first poll hands a fact to the bus, so facts enter it in order.
+    async fn offer(&mut self, number: i64, event: Arc<Event>) {
+        let row = row(&event);
+        if self.blocked.contains(&row) {
+            self.refused.insert(number, event);
+            return;
+        }
+        *self.rows.entry(row).or_default() += 1;
+        let mut publishing = publish(self.bus.clone(), number, event);
+        match futures_util::poll!(Pin::new(&mut publishing)) {
+            Poll::Ready(sent) => self.note(sent),
+            Poll::Pending => self.sending.push(publishing),
+        }
+    }
+
+    fn arrived(&mut self, sent: Sent) {
+        self.note(sent);
+        while let Some(Some(sent)) = self.sending.next().now_or_never() {
+            self.note(sent);
+        }
+    }
+
+    fn note(&mut self, Sent { number, event, outcome }: Sent) {
+        let row = row(&event);
+        if let Some(count) = self.rows.get_mut(&row) {
+            *count -= 1;
+            if *count == 0 {
+                self.rows.remove(&row);
+            }
+        }
+        match outcome {
+            Ok(()) => self.delivered.push(number),
+            Err(error) => {
+                tracing::warn!(event = %event.r#type, id = %event.id, %error, "event not published");
+                self.blocked.insert(row);
+                self.refused.insert(number, event);
+                self.again.get_or_insert_with(|| Instant::now() + PAUSE);
+            }
+        }
+    }
+
+    /// Offers what was refused again, in order. A row of which something is still being sent waits: its
+    /// later fact is about to be refused, too.
+    async fn retry(&mut self) {
+        let refused = std::mem::take(&mut self.refused);
+        self.blocked.retain(|row| self.rows.contains_key(row));
+        self.again = (!self.blocked.is_empty()).then(|| Instant::now() + PAUSE);
+        for (number, event) in refused {
+            self.offer(number, event).await;
+        }
+    }
+}
+
+/// The lane of a fact: that of its row, or the one for facts about no row.
+fn row(event: &Event) -> Uuid {
+    event.row_id().unwrap_or_default()
+}
+
+fn publish(bus: Arc<dyn Bus>, number: i64, event: Arc<Event>) -> BoxFuture<'static, Sent> {
+    Box::pin(async move {
+        let outcome = bus.publish(event.clone()).await;
+        Sent { number, event, outcome }
     })
 }

@@ -3,8 +3,10 @@
 //! ractor never refuses a message, and a factory bounds its own queue but not the queue of one hot key. So
 //! every envelope carries a credit; no credit, no entry, and the caller hears so at once.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, RwLock};
 
+use futures_util::FutureExt as _;
 use protocol::{Error, Event, Request, Result};
 use ractor::factory::{
     DiscardHandler, DiscardReason, Factory, FactoryArguments, FactoryMessage, Job, JobOptions, Worker,
@@ -13,7 +15,7 @@ use ractor::factory::{
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Duration, Instant, timeout_at};
 use uuid::Uuid;
 
 use super::Domain;
@@ -26,6 +28,8 @@ const WORKERS: usize = 32;
 const CREDITS: usize = 1024;
 /// Events have credits of their own: requests never starve facts.
 const EVENT_CREDITS: usize = 256;
+/// Work that began in time may end late by so much. Then it is dropped: what hangs must not keep a worker.
+const GRACE: Duration = Duration::from_secs(30);
 
 pub(super) struct Envelope {
     work: Work,
@@ -34,7 +38,7 @@ pub(super) struct Envelope {
 
 enum Work {
     Request(Box<Request>, oneshot::Sender<Result<Value>>),
-    Event(&'static str, Arc<Event>, oneshot::Sender<Result<()>>),
+    Event(&'static str, Arc<Event>, Instant, oneshot::Sender<Result<()>>),
 }
 
 type Pool = ActorRef<FactoryMessage<Uuid, Envelope>>;
@@ -78,7 +82,8 @@ impl Mailbox {
         let deadline = request.context.deadline;
         if let Some(verb) = self.domain.at_once(&request) {
             // a verb of a live thing waits in that thing's mailbox, not in a worker
-            return timeout_at(deadline, verb).await.unwrap_or_else(|_| Err(Error::timeout()));
+            let verb = timeout_at(deadline, AssertUnwindSafe(verb).catch_unwind()).await;
+            return verb.map_or_else(|_| Err(Error::timeout()), |done| done.unwrap_or_else(|_| Err(lost())));
         }
         let (reply, answer) = oneshot::channel();
         let (key, work) = (request.key(), Work::Request(Box::new(request), reply));
@@ -97,7 +102,7 @@ impl Mailbox {
             self.event_credits.clone().acquire_owned().await.map_err(|_| refused(self.domain.name))?;
         let key = event.lane();
         let (reply, answer) = oneshot::channel();
-        self.send(key, Envelope { work: Work::Event(name, event, reply), _credit: credit })?;
+        self.send(key, Envelope { work: Work::Event(name, event, deadline, reply), _credit: credit })?;
         answered(deadline, answer).await
     }
 
@@ -145,11 +150,13 @@ impl Mailbox {
 async fn answered<T>(deadline: Instant, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
     match timeout_at(deadline, answer).await {
         Ok(Ok(result)) => result,
-        Ok(Err(_)) => {
-            Err(Error::unavailable("the request was lost in a crash; whether it was done is unknown"))
-        }
+        Ok(Err(_)) => Err(lost()),
         Err(_) => Err(Error::timeout()),
     }
+}
+
+fn lost() -> Error {
+    Error::unavailable("the request was lost in a crash; whether it was done is unknown")
 }
 
 fn refused(domain: &str) -> Error {
@@ -182,11 +189,24 @@ impl Worker for Server {
         match job.msg.work {
             // nobody waits for it any more: it would only make the next one late too
             Work::Request(_, reply) if reply.is_closed() => {}
-            Work::Request(request, reply) => drop(reply.send(self.domain.serve(*request).await)),
-            Work::Event(name, event, reply) => drop(reply.send(self.domain.take(name, event).await)),
+            Work::Request(request, reply) => {
+                let limit = request.context.deadline + GRACE;
+                drop(reply.send(ended(limit, self.domain.serve(*request)).await));
+            }
+            Work::Event(_, _, _, reply) if reply.is_closed() => {}
+            Work::Event(name, event, deadline, reply) => {
+                drop(reply.send(ended(deadline + GRACE, self.domain.take(name, event)).await));
+            }
         }
         Ok(job.key)
     }
+}
+
+async fn ended<T>(limit: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout_at(limit, work).await.unwrap_or_else(|_| {
+        tracing::error!("work that did not end was dropped");
+        Err(Error::timeout())
+    })
 }
 
 struct Refuse;

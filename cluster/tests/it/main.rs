@@ -6,6 +6,7 @@
 mod calls;
 mod catalog;
 mod flows;
+mod peers;
 mod platform;
 mod rows;
 mod tidy;

@@ -21,10 +21,10 @@ pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Platform {
-    pub node: Node,
-    pub welcome: Welcome,
-    pub http: SocketAddr,
-    pub folder: PathBuf,
+    pub(crate) node: Node,
+    pub(crate) welcome: Welcome,
+    pub(crate) http: SocketAddr,
+    pub(crate) folder: PathBuf,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -32,11 +32,11 @@ pub(crate) struct Platform {
 pub(crate) type Answer = (u16, Value);
 
 impl Platform {
-    pub async fn start() -> Platform {
+    pub(crate) async fn start() -> Platform {
         Self::with(|_| {}).await
     }
 
-    pub async fn with(adjust: impl FnOnce(&mut Plan)) -> Platform {
+    pub(crate) async fn with(adjust: impl FnOnce(&mut Plan)) -> Platform {
         let folder = std::env::temp_dir().join(format!("branchline-it-{}", uuid::Uuid::now_v7()));
         let mut plan = plan(folder.clone());
         adjust(&mut plan);
@@ -47,11 +47,11 @@ impl Platform {
     }
 
     /// As the first customer's access key.
-    pub async fn send(&self, method: &str, path: &str, body: Value) -> Answer {
+    pub(crate) async fn send(&self, method: &str, path: &str, body: Value) -> Answer {
         self.send_as(&self.welcome.accesskey, method, path, body).await
     }
 
-    pub async fn send_as(&self, key: &str, method: &str, path: &str, body: Value) -> Answer {
+    pub(crate) async fn send_as(&self, key: &str, method: &str, path: &str, body: Value) -> Answer {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let mut request = http::Request::builder().method(method).uri(format!("http://{}/{path}", self.http));
         if !key.is_empty() {
@@ -64,31 +64,31 @@ impl Platform {
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send("GET", &format!("v1.0/{path}"), Value::Null).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.send("POST", &format!("v1.0/{path}"), body).await
     }
 
-    pub async fn put(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
         self.send("PUT", &format!("v1.0/{path}"), body).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send("DELETE", &format!("v1.0/{path}"), Value::Null).await
     }
 
     /// A creation that must succeed; the row's id.
-    pub async fn made(&self, path: &str, body: Value) -> String {
+    pub(crate) async fn made(&self, path: &str, body: Value) -> String {
         let (status, row) = self.post(path, body).await;
         assert!(status < 300, "{path}: {status} {row}");
         row["id"].as_str().unwrap_or_else(|| panic!("no id in {row}")).to_owned()
     }
 
     /// The token of the first admin, who is also the installation's operator.
-    pub async fn operator(&self) -> String {
+    pub(crate) async fn operator(&self) -> String {
         let body = json!({"username": self.welcome.username, "password": self.welcome.password});
         let (status, answer) = self.send_as("", "POST", "auth/login", body).await;
         assert_eq!(status, 200, "{answer}");
@@ -96,7 +96,7 @@ impl Platform {
     }
 
     /// Another customer, made by the operator, and an access key of it.
-    pub async fn another_customer(&self, email: &str) -> (String, String) {
+    pub(crate) async fn another_customer(&self, email: &str) -> (String, String) {
         let operator = self.operator().await;
         let body = json!({"name": "another", "email": email});
         let (status, customer) = self.send_as(&operator, "POST", "v1.0/customers", body).await;
@@ -110,7 +110,7 @@ impl Platform {
     }
 
     /// Asks again until the answer is as it shall be.
-    pub async fn becomes(&self, path: &str, shall: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn becomes(&self, path: &str, shall: impl Fn(&Value) -> bool) -> Value {
         let limit = Instant::now() + PATIENCE;
         loop {
             let (status, answer) = self.get(path).await;
@@ -123,7 +123,7 @@ impl Platform {
     }
 
     /// The same node once more: the same database, other ports.
-    pub async fn restart(self) -> Platform {
+    pub(crate) async fn restart(self) -> Platform {
         let Platform { node, welcome, folder, client, .. } = self;
         node.stop(Duration::from_secs(5)).await;
         let node = Node::start(plan(folder.clone())).await.unwrap();
@@ -131,7 +131,7 @@ impl Platform {
         Platform { node, welcome, http, folder, client }
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.node.stop(Duration::from_secs(5)).await;
         let _ = std::fs::remove_dir_all(&self.folder);
     }

@@ -1,0 +1,87 @@
+//! A node as the shipped program starts it, in a process of its own.
+//!
+//! The role [`ROLE`] runs the very function that `branchline`'s `main` runs, so a bench needs no second binary;
+//! only the API's rate limits differ, where a bench says so.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use protocol::{Error, Result};
+use tokio::time::{Duration, Instant, sleep};
+
+use crate::api::Api;
+use crate::served::{HERE, Served, free_port};
+
+/// The first argument of a process that shall be a node; the others are `branchline`'s.
+pub const ROLE: &str = "node";
+/// A node that is not ready by then never will be.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often readiness is asked for: the error of a start-up time.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Runs the program with the arguments after the role.
+pub fn run() -> ExitCode {
+    let program = std::iter::once("branchline".into());
+    match cluster::config::parse(program.chain(std::env::args_os().skip(2)), |_| None) {
+        Ok(cli) => cluster::run::run(cli),
+        Err(refusal) => refusal.exit(),
+    }
+}
+
+pub struct BenchNode {
+    pub served: Served,
+    pub data: PathBuf,
+    pub http: SocketAddr,
+    pub sip: SocketAddr,
+    /// From the start of the process to the first 200 of `/health/ready`.
+    pub ready_after: Duration,
+}
+
+impl BenchNode {
+    /// A node on `data` with everything at its defaults, and `more` arguments. Answers when it is ready.
+    pub async fn start(data: &Path, more: &[&str]) -> Result<BenchNode> {
+        let [http, sip, admin] =
+            [free_port()?, free_port()?, free_port()?].map(|port| SocketAddr::new(HERE, port));
+        let mut arguments: Vec<String> = Vec::new();
+        for (flag, value) in [("--http", http), ("--sip", sip), ("--grpc", admin)] {
+            arguments.extend([flag.to_owned(), value.to_string()]);
+        }
+        arguments.extend(["--data".to_owned(), data.display().to_string(), "--node".into(), "bench".into()]);
+        arguments.extend(more.iter().map(|&argument| argument.to_owned()));
+        let began = Instant::now();
+        let served = Served::start(ROLE, &arguments, &data.with_extension("log"))?;
+        ready(admin, began).await?;
+        Ok(BenchNode { served, data: data.to_owned(), http, sip, ready_after: began.elapsed() })
+    }
+
+    /// What the first start left for the first user: `username`, `password`, `accesskey`.
+    pub async fn first(&self, name: &str) -> Result<String> {
+        let began = Instant::now();
+        loop {
+            let text = std::fs::read_to_string(self.data.join("first-access.txt")).unwrap_or_default();
+            let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            if let Some(found) = found.filter(|found| !found.is_empty()) {
+                return Ok(found.to_owned());
+            }
+            if began.elapsed() > PATIENCE {
+                return Err(Error::unavailable(format!("the node never wrote its {name}")));
+            }
+            sleep(LOOK).await;
+        }
+    }
+}
+
+async fn ready(admin: SocketAddr, began: Instant) -> Result<()> {
+    loop {
+        if let Ok(mut api) = Api::connect(admin, "").await
+            && api.send("GET", "/health/ready", serde_json::Value::Null).await.is_ok()
+        {
+            return Ok(());
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(Error::unavailable("the node was never ready"));
+        }
+        sleep(LOOK).await;
+    }
+}

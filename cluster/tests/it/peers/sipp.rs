@@ -1,0 +1,86 @@
+//! One sipp process: a scenario of its own or of ours, and what came of it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tokio::net::UdpSocket;
+use tokio::process::{Child, Command};
+use tokio::time::{Duration, Instant, sleep, timeout};
+
+use crate::platform::{HERE, PATIENCE, Platform, free_port};
+
+/// What sipp itself can do, or one of our files.
+pub(super) enum Scenario {
+    Own(&'static str),
+    File(&'static str),
+}
+
+pub(super) struct Sipp {
+    pub(super) at: SocketAddr,
+    child: Child,
+    errors: PathBuf,
+}
+
+impl Sipp {
+    /// Calls the node.
+    pub(super) fn call(platform: &Platform, scenario: &Scenario, arguments: &[&str]) -> Sipp {
+        let node = platform.node.voice.local().udp.to_string();
+        Self::start(platform, (scenario, free_port()), &[&[node.as_str()], arguments].concat())
+    }
+
+    /// Waits for calls, at `port`.
+    pub(super) async fn listen(platform: &Platform, from: (&Scenario, u16), arguments: &[&str]) -> Sipp {
+        let sipp = Self::start(platform, from, arguments);
+        let limit = Instant::now() + PATIENCE;
+        while UdpSocket::bind(sipp.at).await.is_ok() {
+            assert!(Instant::now() < limit, "sipp never listens");
+            sleep(Duration::from_millis(20)).await;
+        }
+        sipp
+    }
+
+    fn start(platform: &Platform, (scenario, port): (&Scenario, u16), arguments: &[&str]) -> Sipp {
+        let errors = platform.folder.join(format!("sipp-{port}.log"));
+        let scenario = match scenario {
+            Scenario::Own(name) => ["-sn".to_owned(), (*name).to_owned()],
+            Scenario::File(name) => ["-sf".to_owned(), file(name)],
+        };
+        let address = ["-i", "127.0.0.1", "-p", &port.to_string(), "-mp", &free_port().to_string()].map(str::to_owned);
+        let child = Command::new("sipp")
+            .args(arguments)
+            .args(scenario)
+            .args(address)
+            .args(["-nostdin", "-trace_err", "-error_file"])
+            .arg(&errors)
+            .current_dir(&platform.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("sipp is installed");
+        Sipp { at: SocketAddr::new(HERE, port), child, errors }
+    }
+
+    /// It came to its end, and every call went as the scenario says.
+    pub(super) async fn succeeds(self) {
+        let errors = self.errors.clone();
+        let code = self.ends().await;
+        assert_eq!(code, Some(0), "{}", std::fs::read_to_string(errors).unwrap_or_default());
+    }
+
+    /// It came to its end, and a call did not go as the scenario says.
+    pub(super) async fn fails(self) {
+        assert_eq!(self.ends().await, Some(1));
+    }
+
+    async fn ends(mut self) -> Option<i32> {
+        let status = timeout(PATIENCE, self.child.wait()).await.expect("sipp ends in time");
+        status.expect("its status").code()
+    }
+}
+
+fn file(name: &str) -> String {
+    format!("{}/tests/it/peers/sipp/{name}.xml", env!("CARGO_MANIFEST_DIR"))
+}

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use protocol::catalog::Locate;
 use protocol::ports::Deps;
-use protocol::{Event, Field, Resource, Result};
+use protocol::{Access, Event, Field, Mount, Ops, Resource, Result, Rule};
 
 use crate::kernel::{Domain, Rows};
 
@@ -14,7 +15,8 @@ pub(crate) static TAG: Resource =
 
 pub(crate) fn domain(deps: &Deps) -> Domain {
     let state = Arc::new(deps.clone());
-    let domain = Domain::new(NAME, deps).resource(&TAG);
+    let seen = Mount::new("service_agents/tags", Locate::Rows, Ops::READ).access(Access::all(Rule::Member));
+    let domain = Domain::new(NAME, deps).resource(&TAG).mount(seen);
     domain.follow(&state, "customer_deleted", "customer_deleted", customer_deleted)
 }
 

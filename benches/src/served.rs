@@ -10,8 +10,8 @@ use tokio::process::{Child, Command};
 use tokio::time::{Duration, timeout};
 
 pub const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// Below the range from which the system takes its own.
-const PORTS: std::ops::Range<u16> = 20_000..30_000;
+/// Below the ports that nodes take for media, and below those that the system takes.
+const PORTS: std::ops::Range<u16> = 12_000..20_000;
 /// A node ends all it has within this, or is killed.
 const END: Duration = Duration::from_secs(10);
 
@@ -52,16 +52,16 @@ impl Served {
 /// A port that is free for TCP and UDP. Two calls never answer the same one.
 pub fn free_port() -> Result<u16> {
     static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
-    let start = PORTS.start + (std::process::id() % 97) as u16 * 100;
+    let start = (std::process::id() % 79) as u16 * 100;
     for _ in PORTS {
         let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let port = PORTS.start + (start - PORTS.start + next) % (PORTS.end - PORTS.start);
+        let port = PORTS.start + (start + next) % (PORTS.end - PORTS.start);
         let address = SocketAddr::new(HERE, port);
         if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
             return Ok(port);
         }
     }
-    Err(Error::unavailable("no free ports between 20000 and 30000"))
+    Err(Error::unavailable("no free ports between 12000 and 20000"))
 }
 
 /// A new folder that goes away with its owner.

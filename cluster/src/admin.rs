@@ -34,7 +34,7 @@ use tracing::{error, info, warn};
 use calls::Calls;
 use desk::Desk;
 use gate::Gate;
-pub use token::token;
+pub use token::{made_token, token};
 use watches::Watches;
 
 /// A request has ids, a path and a token; nothing of it is large.

@@ -1,6 +1,6 @@
 //! Assembly. Reads top to bottom in the order things start; they stop in reverse.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use actors::kernel::{self, Branch, Child, Follow, Mailbox, Outcome, Running, Supervisor};
 use actors::{Dialogs, Host};
@@ -15,6 +15,9 @@ use crate::plan::Plan;
 use crate::probe::Health;
 use crate::{admin, keys, speech, telemetry};
 
+/// What serves HTTP, in the list of what a node serves.
+const GATEWAY: &str = "gateway";
+
 /// A running node.
 pub struct Node {
     pub deps: Deps,
@@ -22,9 +25,10 @@ pub struct Node {
     pub gateway: Option<gateway::Server>,
     pub admin: admin::Server,
     tree: Running,
-    /// Dropping them ends this node's consumers.
-    consumers: Vec<Box<dyn Send + Sync>>,
 }
+
+/// What ends when it is dropped: the consumers of this node.
+type Consumers = Vec<Box<dyn Send + Sync>>;
 
 impl Node {
     pub async fn start(plan: Plan) -> Result<Node> {
@@ -54,18 +58,18 @@ impl Node {
             clock: Arc::new(SystemClock),
             catalog: Arc::new(OnceLock::new()),
         };
-        let here = open(&deps, &directory, &serve);
+        let here = open(&deps, &directory, &serve)?;
         let consumers = attend(&deps, &here).await?;
-        let tree = grow(&deps, here).start().await?;
+        let tree = grow(&deps, here, consumers).start().await?;
         host.open(&deps);
         let token = admin_token.map_or_else(|| admin::token(&data), Ok)?;
         let parts = admin::Parts { tree: tree.branch.clone(), deps: deps.clone(), token };
         let admin = admin::start(parts, admin).await?;
-        let gateway = match serves(&serve, "gateway") {
+        let gateway = match serves(&serve, GATEWAY) {
             true => Some(face(&deps, &tree, gateway, keys::token_key(&data)?).await?),
             false => None,
         };
-        Ok(Node { deps, voice, gateway, admin, tree, consumers })
+        Ok(Node { deps, voice, gateway, admin, tree })
     }
 
     /// Where operators see what is running.
@@ -85,16 +89,20 @@ impl Node {
         }
         self.admin.stop(within).await;
         self.voice.stop(within).await;
-        drop(self.consumers);
         self.tree.stop().await;
         self.deps.store.close().await;
     }
 }
 
 /// Names every domain, and says which of them are here.
-fn open(deps: &Deps, directory: &Directory, serve: &[String]) -> Vec<Mailbox> {
+fn open(deps: &Deps, directory: &Directory, serve: &[String]) -> Result<Vec<Mailbox>> {
     let (mut catalog, mut here) = (Catalog::default(), Vec::new());
-    for mut domain in actors::domains(deps) {
+    let domains = actors::domains(deps);
+    let known = |entry: &str| entry == "*" || domains.iter().any(|domain| names(entry, domain.name));
+    if let Some(entry) = serve.iter().find(|entry| *entry != GATEWAY && !known(entry)) {
+        return Err(Error::invalid(format!("--serve: there is no domain {entry}")));
+    }
+    for mut domain in domains {
         catalog.entries.append(&mut domain.entries);
         catalog.mounts.append(&mut domain.mounts);
         if serves(serve, domain.name) {
@@ -103,11 +111,11 @@ fn open(deps: &Deps, directory: &Directory, serve: &[String]) -> Vec<Mailbox> {
     }
     directory.open(&catalog, &here);
     let _ = deps.catalog.set(catalog);
-    here
+    Ok(here)
 }
 
 /// Lets other nodes ask the domains of this one, and has these hear of facts.
-async fn attend(deps: &Deps, here: &[Mailbox]) -> Result<Vec<Box<dyn Send + Sync>>> {
+async fn attend(deps: &Deps, here: &[Mailbox]) -> Result<Consumers> {
     let mut consumers = Vec::new();
     for mailbox in here {
         let name = mailbox.domain().name;
@@ -121,8 +129,10 @@ async fn attend(deps: &Deps, here: &[Mailbox]) -> Result<Vec<Box<dyn Send + Sync
     Ok(consumers)
 }
 
-/// The tree: a supervisor per domain, each isolated from the others; then what serves all of them.
-fn grow(deps: &Deps, here: Vec<Mailbox>) -> Supervisor {
+/// The tree: a supervisor per domain, each isolated from the others; then what serves all of them. It stops
+/// in reverse, so the outbox sends nothing any more when the consumers go, and what domains say while they
+/// stop is kept for the next start.
+fn grow(deps: &Deps, here: Vec<Mailbox>, consumers: Consumers) -> Supervisor {
     let domain = |mailbox: &Mailbox| -> Child {
         let domain = mailbox.domain();
         let mut supervisor = Supervisor::new(domain.name);
@@ -136,7 +146,21 @@ fn grow(deps: &Deps, here: Vec<Mailbox>) -> Supervisor {
             () = telemetry::metrics::upkeep() => Err(Error::internal("it never ends")),
         }
     });
-    root.child(kernel::outbox(deps)).child(kernel::timers(deps)).child(upkeep)
+    root.child(hold(consumers)).child(kernel::outbox(deps)).child(kernel::timers(deps)).child(upkeep)
+}
+
+/// Ends the consumers when its turn to stop has come, and only then.
+fn hold(consumers: Consumers) -> Child {
+    let held = Arc::new(Mutex::new(consumers));
+    Child::task("consumers", move |token| {
+        let held = held.clone();
+        async move {
+            token.cancelled().await;
+            let ended = std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner));
+            drop(ended);
+            Ok(())
+        }
+    })
 }
 
 async fn face(
@@ -158,7 +182,12 @@ async fn face(
     gateway::start(parts, settings).await
 }
 
-fn serves(list: &[String], name: &str) -> bool {
-    let short = name.trim_end_matches("-manager");
-    list.iter().any(|entry| entry == "*" || entry == name || entry == short)
+/// Does a list such as `--serve` contain this domain (or [`GATEWAY`])?
+pub(crate) fn serves(list: &[String], name: &str) -> bool {
+    list.iter().any(|entry| entry == "*" || names(entry, name))
+}
+
+/// Domains are named with or without VoIPBIN's ending.
+fn names(entry: &str, domain: &str) -> bool {
+    entry == domain || entry == domain.trim_end_matches("-manager")
 }

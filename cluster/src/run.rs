@@ -6,6 +6,7 @@ use protocol::{Error, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Cli, Command, Config};
+use crate::node::serves;
 use crate::{Node, Plan, admin, cli, demo, first, telemetry};
 use actors::kernel::Outcome;
 
@@ -45,8 +46,8 @@ async fn carry_out(Cli { config, command }: Cli) -> Result<()> {
             demo::run(stay).await
         }
         Some(Command::Tree(at)) => cli::tree(&at.url(&config), &token(&config, at.token(&config))?).await,
-        Some(Command::Calls(at)) => {
-            cli::calls(&at.url(&config), &token(&config, at.token(&config))?, false).await
+        Some(Command::Calls { admin: at, watch }) => {
+            cli::calls(&at.url(&config), &token(&config, at.token(&config))?, watch).await
         }
     }
 }
@@ -54,7 +55,7 @@ async fn carry_out(Cli { config, command }: Cli) -> Result<()> {
 fn token(config: &Config, given: Option<&crate::config::Secret>) -> Result<String> {
     match given {
         Some(token) => Ok(token.expose().to_owned()),
-        None => admin::token(&config.data),
+        None => admin::made_token(&config.data),
     }
 }
 
@@ -70,8 +71,9 @@ async fn serve(config: &Config) -> Result<()> {
     telemetry::metrics::install();
     let node = Node::start(Plan::of(config)).await?;
     announce(&node);
-    if let Some(welcome) = first::welcome(&node.deps, &config.data).await? {
-        welcome.show(&node);
+    if let Err(error) = welcome(&node, config).await {
+        node.stop(config.stop_within()).await;
+        return Err(error);
     }
     let outcome = tokio::select! {
         outcome = node.ended() => outcome,
@@ -82,6 +84,16 @@ async fn serve(config: &Config) -> Result<()> {
         Outcome::Exhausted(error) => Err(Error::internal(format!("the node gave up: {error}"))),
         Outcome::Shutdown | Outcome::Running => Ok(()),
     }
+}
+
+/// The first user is made where users are kept.
+async fn welcome(node: &Node, config: &Config) -> Result<()> {
+    if serves(&config.serve, "agent-manager")
+        && let Some(welcome) = first::welcome(&node.deps, &config.data).await?
+    {
+        welcome.show(node);
+    }
+    Ok(())
 }
 
 fn announce(node: &Node) {

@@ -8,7 +8,7 @@ use protocol::catalog::{Locate, no_route};
 use protocol::identity::permission::{ADMIN, AGENT, MANAGER, PLATFORM};
 use protocol::ports::Dispatch;
 use protocol::{
-    Access, Catalog, Context, Error, Mount, Op, Page, Request, Resource, Result, Row, Rule, Scope, Status,
+    Catalog, Context, Error, Method, Mount, Op, Page, Request, Resource, Result, Row, Rule, Scope, Status,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -107,11 +107,6 @@ pub(crate) struct Wanted {
     pub(crate) captured: Row,
 }
 
-/// Is this for callers from outside at all? What is not has no route.
-pub(crate) fn is_offered(op: &Op, access: &Access) -> bool {
-    rule(op, access) != Rule::Internal
-}
-
 /// A request that passed. Only this module makes one, so nothing else reaches a mailbox on a caller's behalf.
 pub(crate) struct Granted(Grant);
 
@@ -141,8 +136,7 @@ pub(crate) struct Gate<'g> {
 
 impl Gate<'_> {
     pub(crate) async fn grant(&self, wanted: Wanted, body: Value) -> Result<Granted> {
-        let access = wanted.mount.map_or(wanted.resource.access, |mount| mount.access);
-        let rule = rule(&wanted.op, &access);
+        let rule = rule(&wanted.op, wanted.resource, wanted.mount.as_ref());
         match wanted.op {
             Op::List(_) | Op::Create | Op::Ask(_) => self.collection(wanted, rule, body).await,
             Op::Get(_) | Op::Update(_) | Op::Delete(_) | Op::Verb(..) => self.item(wanted, rule, body).await,
@@ -150,8 +144,10 @@ impl Gate<'_> {
     }
 
     async fn collection(&self, wanted: Wanted, rule: Rule, mut body: Value) -> Result<Granted> {
-        let Wanted { resource, op, .. } = wanted;
-        if !self.caller.passes(rule, None) {
+        let Wanted { resource, op, mount, .. } = wanted;
+        // where agents see what is theirs, admins are agents too
+        let own = rule == Rule::Own && mount.is_some() && matches!(op, Op::List(_));
+        if own || !self.caller.passes(rule, None) {
             self.pin_owner(resource, &op, rule, &mut body)?;
         }
         let scope = self.scope_of(resource);
@@ -192,7 +188,7 @@ impl Gate<'_> {
             Op::List(_) | Op::Create | Op::Ask(_) => return Err(no_route()),
         };
         let id = match mount.map(|mount| mount.locate) {
-            None => named,
+            None | Some(Locate::Rows) => named,
             Some(Locate::Customer) => self.caller.customer_id,
             Some(Locate::Agent) => self.caller.agent_id.ok_or_else(agent_only)?,
             Some(Locate::Only) => return self.only(resource).await,
@@ -301,13 +297,16 @@ impl Gate<'_> {
     }
 }
 
-fn rule(op: &Op, access: &Access) -> Rule {
+pub(crate) fn rule(op: &Op, resource: &Resource, mount: Option<&Mount>) -> Rule {
+    let access = mount.map_or(&resource.access, |mount| &mount.access);
     match op {
         Op::List(_) => access.list,
         Op::Create => access.create,
         Op::Get(_) => access.get,
         Op::Update(_) => access.update,
         Op::Delete(_) => access.delete,
+        Op::Verb(_, verb) if mount.is_some() && verb.method == Method::Get => access.get,
+        Op::Verb(..) if mount.is_some() => access.update,
         Op::Verb(_, verb) | Op::Ask(verb) => verb.rule,
     }
 }

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use protocol::{Error, Field, Kind, Op, Resource, Result, Status};
+use protocol::{Error, Field, Kind, Method, Op, Resource, Result, Status};
 use serde_json::{Map, Value, json};
 use tokio::time::{Duration, timeout};
 
@@ -66,7 +66,9 @@ pub(crate) fn is_optional(resource: &Resource, op: &Op) -> bool {
     match op {
         Op::Create => !resource.fields.iter().any(|field| field.required),
         Op::Update(_) => false,
-        Op::List(_) | Op::Get(_) | Op::Delete(_) | Op::Verb(..) | Op::Ask(_) => true,
+        // what sets something has to say to what
+        Op::Verb(_, verb) | Op::Ask(verb) => verb.method != Method::Put,
+        Op::List(_) | Op::Get(_) | Op::Delete(_) => true,
     }
 }
 
@@ -91,7 +93,8 @@ fn from_text(field: &Field, text: &str) -> Value {
     let read = match field.kind {
         Kind::Int => text.parse::<i64>().ok().map(Value::from),
         Kind::Bool => text.parse::<bool>().ok().map(Value::from),
-        Kind::Id | Kind::Text | Kind::List | Kind::Map | Kind::Json | Kind::Time | Kind::Choice(_) => None,
+        Kind::List => Some(text.split(',').collect()),
+        Kind::Id | Kind::Text | Kind::Map | Kind::Json | Kind::Time | Kind::Choice(_) => None,
     };
     read.unwrap_or_else(|| Value::from(text))
 }

@@ -3,13 +3,12 @@
 //! Bodies of verbs are typed in their domains and described there; here they are objects.
 
 use protocol::catalog::Locate;
-use protocol::{Catalog, Entry, Field, Kind, Method, Mount, Op, Ops, Page, Reply, Resource, Verb};
+use protocol::{Catalog, Field, Kind, Method, Mount, Op, Page, Reply, Resource, Verb};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::access::is_offered;
 use crate::reply::code;
-use crate::route::template;
+use crate::route::{is_offered, mounted_template, template};
 
 pub(crate) fn document(catalog: &Catalog) -> Value {
     let mut paths = Map::new();
@@ -43,10 +42,10 @@ fn operations(catalog: &Catalog) -> Vec<Operation> {
     let mut all = vec![fixed("/ping"), fixed("/health/live"), fixed("/health/ready"), login()];
     for entry in &catalog.entries {
         let (resource, id) = (entry.resource, Uuid::nil());
-        all.extend(plain(entry));
+        all.extend(plain(catalog, (entry.resource, None)));
         let verbs = entry.verbs.iter().map(|verb| (*verb, Op::Verb(id, verb)));
         let verbs = verbs.chain(entry.asks.iter().map(|verb| (*verb, Op::Ask(verb))));
-        let offered = verbs.filter(|(_, op)| is_offered(op, &resource.access));
+        let offered = verbs.filter(|(_, op)| is_offered(catalog, (resource, None), op));
         all.extend(offered.map(|(verb, op)| of_verb(resource, verb, template(resource, &op))));
     }
     for (mount, resource) in &catalog.mounts {
@@ -55,33 +54,38 @@ fn operations(catalog: &Catalog) -> Vec<Operation> {
     all
 }
 
-fn plain(entry: &Entry) -> impl Iterator<Item = Operation> {
-    let (resource, id) = (entry.resource, Uuid::nil());
+/// The five plain operations, as far as they are offered at this place.
+fn plain(catalog: &Catalog, (resource, mount): (&Resource, Option<&Mount>)) -> Vec<Operation> {
+    let id = Uuid::nil();
     let all = [
-        (Ops::LIST, Method::Get, Op::List(Page::of(0, None))),
-        (Ops::CREATE, Method::Post, Op::Create),
-        (Ops::GET, Method::Get, Op::Get(id)),
-        (Ops::UPDATE, Method::Put, Op::Update(id)),
-        (Ops::DELETE, Method::Delete, Op::Delete(id)),
+        (Method::Get, Op::List(Page::of(0, None))),
+        (Method::Post, Op::Create),
+        (Method::Get, Op::Get(id)),
+        (Method::Put, Op::Update(id)),
+        (Method::Delete, Op::Delete(id)),
     ];
-    let is_served = |ops: Ops, op: &Op| resource.ops.has(ops) && is_offered(op, &resource.access);
-    let offered = all.into_iter().filter(move |(ops, _, op)| is_served(*ops, op));
-    offered.map(move |(ops, method, op)| (method, template(resource, &op), of_op(resource, ops, method, &op)))
+    let offered = all.into_iter().filter(|(_, op)| is_offered(catalog, (resource, mount), op));
+    let described = offered.map(|(method, op)| {
+        let path = mount.map_or_else(|| template(resource, &op), |mount| mounted_template(mount, &op));
+        let value = of_op(resource, method, &op, &path);
+        (method, path, value)
+    });
+    described.collect()
 }
 
-fn of_op(resource: &Resource, ops: Ops, method: Method, op: &Op) -> Value {
-    let path = template(resource, op);
-    let shape = if ops == Ops::LIST { Reply::Page } else { Reply::Row };
-    let mut parameters = parameters(&path);
-    if ops == Ops::LIST {
+fn of_op(resource: &Resource, method: Method, op: &Op, path: &str) -> Value {
+    let is_list = matches!(op, Op::List(_));
+    let shape = if is_list { Reply::Page } else { Reply::Row };
+    let mut parameters = parameters(path);
+    if is_list {
         parameters.extend(filters(resource));
     }
-    let body = match ops {
-        Ops::CREATE => Some(reference(&format!("{}Create", pascal(resource.name)))),
-        Ops::UPDATE => Some(reference(&format!("{}Update", pascal(resource.name)))),
-        _ => None,
+    let body = match method {
+        Method::Post => Some(reference(&format!("{}Create", pascal(resource.name)))),
+        Method::Put => Some(reference(&format!("{}Update", pascal(resource.name)))),
+        Method::Get | Method::Delete => None,
     };
-    operation(method, &path, (parameters, body), answer(resource, shape))
+    operation(method, path, (parameters, body), answer(resource, shape))
 }
 
 fn of_verb(resource: &Resource, verb: &Verb, path: String) -> Operation {
@@ -92,26 +96,15 @@ fn of_verb(resource: &Resource, verb: &Verb, path: String) -> Operation {
 }
 
 fn mounted(catalog: &Catalog, mount: &Mount, resource: &'static Resource) -> Vec<Operation> {
-    let path = format!("/v1.0/{}", mount.path);
     if let Locate::Collection(verb) = mount.locate {
-        return vec![of_verb(resource, verb, path)];
+        return vec![of_verb(resource, verb, format!("/v1.0/{}", mount.path))];
     }
-    let update = reference(&format!("{}Update", pascal(resource.name)));
-    let id = Uuid::nil();
-    let all = [
-        (Ops::GET, Op::Get(id), Method::Get, None),
-        (Ops::UPDATE, Op::Update(id), Method::Put, Some(update)),
-        (Ops::DELETE, Op::Delete(id), Method::Delete, None),
-    ];
-    let is_served = |ops: Ops, op: &Op| mount.ops.has(ops) && is_offered(op, &mount.access);
-    let offered = all.into_iter().filter(|(ops, op, ..)| is_served(*ops, op));
-    let plain = offered.map(|(_, _, method, body)| {
-        let value = operation(method, &path, (Vec::new(), body), answer(resource, Reply::Row));
-        (method, path.clone(), value)
-    });
+    let mut all = plain(catalog, (resource, Some(mount)));
     let verbs = catalog.named(resource.name).map(|entry| entry.verbs.as_slice()).unwrap_or_default();
-    let verbs = verbs.iter().filter(|verb| is_offered(&Op::Verb(id, verb), &mount.access));
-    plain.chain(verbs.map(|verb| of_verb(resource, verb, format!("{path}/{}", verb.name)))).collect()
+    let verbs = verbs.iter().map(|verb| (*verb, Op::Verb(Uuid::nil(), verb)));
+    let offered = verbs.filter(|(_, op)| is_offered(catalog, (resource, Some(mount)), op));
+    all.extend(offered.map(|(verb, op)| of_verb(resource, verb, mounted_template(mount, &op))));
+    all
 }
 
 fn operation(method: Method, path: &str, inputs: (Vec<Value>, Option<Value>), answer: Value) -> Value {
@@ -147,7 +140,9 @@ fn filters(resource: &Resource) -> Vec<Value> {
         parameter("page_size", json!({"type": "integer", "maximum": Page::MOST, "default": Page::MOST})),
         parameter("page_token", json!({"type": "string"})),
     ];
-    all.extend(filters.map(|field| parameter(field.name, of_kind(field.kind))));
+    // of a list: the values to look for, separated by commas
+    let kind = |field: &Field| if field.kind == Kind::List { Kind::Text } else { field.kind };
+    all.extend(filters.map(|field| parameter(field.name, of_kind(kind(field)))));
     all
 }
 

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 use protocol::catalog::{Locate, page};
-use protocol::{Catalog, Error, Method, Mount, Op, Ops, Page, Resource, Result, Row};
+use protocol::{Catalog, Error, Method, Mount, Op, Ops, Page, Resource, Result, Row, Rule};
 use uuid::Uuid;
 
-use crate::access::{Wanted, is_offered};
+use crate::access::{Wanted, rule};
 use crate::query;
 
 pub(crate) enum Target {
@@ -77,7 +77,8 @@ fn exact(catalog: Option<&Catalog>, method: &str, path: &str, query: &str) -> Re
             // an empty part is no id
             Some(path) if !path.ends_with('/') => {
                 let catalog = catalog.ok_or_else(starting)?;
-                let routed = mounted(catalog, method, path).or_else(|| plain(catalog, method, path, query));
+                let routed = mounted(catalog, method, path, query);
+                let routed = routed.or_else(|| plain(catalog, method, (path, query), None));
                 routed.map_or(Target::Missing, Target::Api)
             }
             Some(_) | None => Target::Missing,
@@ -90,19 +91,35 @@ pub(crate) fn starting() -> Error {
 }
 
 /// The longest mount that has this path and method.
-fn mounted(catalog: &Catalog, method: &str, path: &str) -> Option<Routed> {
+fn mounted(catalog: &Catalog, method: &str, path: &str, query: &str) -> Option<Routed> {
     let matching = catalog.mounts.iter().filter_map(|(mount, resource)| {
         let (captured, rest) = capture(mount.path, path)?;
-        let name = if rest.is_empty() { None } else { Some(rest) };
-        let op = mount_op(catalog, (mount, resource), Method::parse(method)?, name)?;
-        Some((*mount, *resource, op, name, captured))
+        let routed = match mount.locate {
+            Locate::Rows if rest.is_empty() => plain(catalog, method, (resource.path, query), Some(*mount)),
+            Locate::Rows => {
+                plain(catalog, method, (&format!("{}/{rest}", resource.path), query), Some(*mount))
+            }
+            Locate::Customer | Locate::Agent | Locate::Only | Locate::Collection(_) => {
+                single(catalog, method, (mount, resource), captured, rest)
+            }
+        };
+        Some((mount.path.len(), routed?))
     });
-    let (mount, resource, op, name, captured) = matching.max_by_key(|(mount, ..)| mount.path.len())?;
-    let template = match name {
-        None => format!("/v1.0/{}", mount.path),
-        Some(name) => format!("/v1.0/{}/{name}", mount.path),
-    };
-    Some(Routed { template, wanted: Ok(Wanted { resource, op, mount: Some(mount), captured }) })
+    matching.max_by_key(|(length, _)| *length).map(|(_, routed)| routed)
+}
+
+/// A mount that stands for one row or one question.
+fn single(
+    catalog: &Catalog,
+    method: &str,
+    (mount, resource): (&Mount, &'static Resource),
+    captured: Row,
+    rest: &str,
+) -> Option<Routed> {
+    let name = if rest.is_empty() { None } else { Some(rest) };
+    let op = mount_op(catalog, (mount, resource), Method::parse(method)?, name)?;
+    let template = mounted_template(mount, &op);
+    Some(Routed { template, wanted: Ok(Wanted { resource, op, mount: Some(*mount), captured }) })
 }
 
 /// What stands at the `{names}` of a mount's path, and what follows it.
@@ -134,9 +151,9 @@ fn mount_op(
     match (mount.locate, method, name) {
         (Locate::Collection(verb), _, None) if verb.method == method => Some(Op::Ask(verb)),
         (Locate::Collection(_), ..) => None,
-        (_, Method::Get, None) if mount.ops.has(Ops::GET) => Some(Op::Get(id)),
-        (_, Method::Put, None) if mount.ops.has(Ops::UPDATE) => Some(Op::Update(id)),
-        (_, Method::Delete, None) if mount.ops.has(Ops::DELETE) => Some(Op::Delete(id)),
+        (_, Method::Get, None) => Some(Op::Get(id)),
+        (_, Method::Put, None) => Some(Op::Update(id)),
+        (_, Method::Delete, None) => Some(Op::Delete(id)),
         (_, _, Some(name)) => {
             let verbs = &catalog.named(resource.name)?.verbs;
             let verb = verbs.iter().find(|verb| verb.method == method && verb.name == name)?;
@@ -144,10 +161,11 @@ fn mount_op(
         }
         (_, _, None) => None,
     }
-    .filter(|op| is_offered(op, &mount.access))
+    .filter(|op| is_offered(catalog, (resource, Some(mount)), op))
 }
 
-fn plain(catalog: &Catalog, method: &str, path: &str, query: &str) -> Option<Routed> {
+/// The rows of a resource, at its own path or, with other rules, at that of a mount.
+fn plain(catalog: &Catalog, method: &str, (path, query): (&str, &str), mount: Option<Mount>) -> Option<Routed> {
     let found = catalog.route(method, path, || page_of(query));
     let (resource, op) = match &found {
         Ok((resource, op)) => (*resource, op.clone()),
@@ -157,9 +175,11 @@ fn plain(catalog: &Catalog, method: &str, path: &str, query: &str) -> Option<Rou
         }
         Err(_) => return None,
     };
-    let open = offers(resource, &op) && is_offered(&op, &resource.access);
-    let wanted = found.map(|(resource, op)| Wanted { resource, op, mount: None, captured: Row::new() });
-    open.then(|| Routed { template: template(resource, &op), wanted })
+    let wanted = found.map(|(resource, op)| Wanted { resource, op, mount, captured: Row::new() });
+    is_offered(catalog, (resource, mount.as_ref()), &op).then(|| {
+        let template = mount.as_ref().map_or_else(|| template(resource, &op), |m| mounted_template(m, &op));
+        Routed { template, wanted }
+    })
 }
 
 fn page_of(query: &str) -> Result<Page> {
@@ -174,15 +194,40 @@ fn with_any_id(path: &str) -> String {
     path.split('/').enumerate().map(swap).collect::<Vec<_>>().join("/")
 }
 
-fn offers(resource: &Resource, op: &Op) -> bool {
-    resource.ops.has(match op {
-        Op::List(_) => Ops::LIST,
-        Op::Create => Ops::CREATE,
-        Op::Get(_) => Ops::GET,
-        Op::Update(_) => Ops::UPDATE,
-        Op::Delete(_) => Ops::DELETE,
-        Op::Verb(..) | Op::Ask(_) => Ops::NONE,
-    })
+/// Is this for callers from outside, at this place? What is not has no route.
+pub(crate) fn is_offered(
+    catalog: &Catalog,
+    (resource, mount): (&Resource, Option<&Mount>),
+    op: &Op,
+) -> bool {
+    let ops = mount.map_or(resource.ops, |mount| mount.ops);
+    let stands_here = match op {
+        Op::List(_) => ops.has(Ops::LIST),
+        Op::Create => ops.has(Ops::CREATE),
+        Op::Get(_) => ops.has(Ops::GET),
+        Op::Update(_) => ops.has(Ops::UPDATE),
+        Op::Delete(_) => ops.has(Ops::DELETE),
+        Op::Verb(_, verb) => {
+            verb.rule != Rule::Internal && mount.is_none_or(|mount| mount.verbs.contains(&verb.name))
+        }
+        Op::Ask(verb) => match mount {
+            Some(mount) => matches!(mount.locate, Locate::Collection(_)),
+            None => !catalog.is_mounted(resource, verb),
+        },
+    };
+    stands_here && rule(op, resource, mount) != Rule::Internal
+}
+
+pub(crate) fn mounted_template(mount: &Mount, op: &Op) -> String {
+    let path = mount.path;
+    match (mount.locate, op) {
+        (Locate::Rows, Op::Get(_) | Op::Update(_) | Op::Delete(_)) => format!("/v1.0/{path}/{{id}}"),
+        (Locate::Rows, Op::Verb(_, verb)) => format!("/v1.0/{path}/{{id}}/{}", verb.name),
+        (_, Op::Verb(_, verb)) => format!("/v1.0/{path}/{}", verb.name),
+        (_, Op::List(_) | Op::Create | Op::Get(_) | Op::Update(_) | Op::Delete(_) | Op::Ask(_)) => {
+            format!("/v1.0/{path}")
+        }
+    }
 }
 
 pub(crate) fn template(resource: &Resource, op: &Op) -> String {

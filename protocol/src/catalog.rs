@@ -27,6 +27,8 @@ pub enum Locate {
     Agent,
     /// The one row that the caller's customer has: `/billing_account`.
     Only,
+    /// The rows themselves, under rules of their own: `/service_agents/tags` and what follows it.
+    Rows,
     /// No row: a verb of the collection, at a path of its own: `/available_numbers`.
     Collection(&'static Verb),
 }
@@ -38,11 +40,17 @@ pub struct Mount {
     pub locate: Locate,
     pub ops: Ops,
     pub access: Access,
+    /// The item's verbs that are offered here too: under the rule of `get` if they read, else of `update`.
+    pub verbs: &'static [&'static str],
 }
 
 impl Mount {
     pub const fn new(path: &'static str, locate: Locate, ops: Ops) -> Self {
-        Mount { path, locate, ops, access: Access::STAFF }
+        Mount { path, locate, ops, access: Access::STAFF, verbs: &[] }
+    }
+    pub const fn verbs(mut self, names: &'static [&'static str]) -> Self {
+        self.verbs = names;
+        self
     }
     pub const fn access(mut self, access: Access) -> Self {
         self.access = access;
@@ -72,6 +80,12 @@ impl Catalog {
     /// The entry of a resource that the catalog was built from.
     pub fn entry(&self, resource: &Resource) -> Result<&Entry> {
         self.named(resource.name).ok_or_else(no_route)
+    }
+
+    /// Has this verb of a collection a path of its own? Then it is not offered below the collection's.
+    pub fn is_mounted(&self, resource: &Resource, verb: &Verb) -> bool {
+        let here = |mount: &Mount| matches!(mount.locate, Locate::Collection(own) if own == verb);
+        self.mounts.iter().any(|(mount, of)| of.name == resource.name && here(mount))
     }
 
     /// Resolves a method and a path such as `calls/{id}/hangup`. HTTP and the broker share it; what HTTP

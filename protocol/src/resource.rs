@@ -124,7 +124,10 @@ impl Resource {
         if row.get("id").is_some_and(|id| *id == Field::id("id").zero()) {
             row.remove("id");
         }
-        let empty = |value: &Value| value.is_null() || value == "" || *value == Value::Array(Vec::new());
+        let nil = Field::id("id").zero();
+        let empty = |value: &Value| {
+            value.is_null() || value == "" || *value == nil || *value == Value::Array(Vec::new())
+        };
         match self.fields.iter().find(|f| f.required && row.get(f.name).is_none_or(empty)) {
             Some(missing) => Err(Error::invalid(format!("{} is required", missing.name))),
             None => Ok(row),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use protocol::ports::{Filter, Unit, Write};
-use protocol::{Address, Command, Context, Error, Op, Result, Row, Rule, Scope, Status, Verb, read};
+use protocol::{Address, Command, Context, Error, Op, Result, Row, Scope, Status, Verb, read};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -23,7 +23,7 @@ pub(super) struct SetAddresses {
 }
 
 impl Command for SetAddresses {
-    const VERB: Verb = Verb::put("addresses").rule(Rule::Own);
+    const VERB: Verb = Verb::put("addresses");
     type Reply = Row;
 }
 

@@ -42,7 +42,7 @@ pub static AGENT: Resource = Resource::new(
         Field::choice("ring_method", &["ringall", "linear"]).edit().initially("ringall"),
         Field::choice("status", STATUSES).filter(),
         Field::int("permission").create().check(permission::check),
-        Field::list("tag_ids").create().of("tag").check(tag_ids::check),
+        Field::list("tag_ids").create().filter().of("tag").check(tag_ids::check),
         Field::list("addresses").create(),
         Field::text("direct_hash"),
         Field::text("chosen_status").internal(),
@@ -102,7 +102,12 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .resource(&AGENT_ADDRESS)
         .resource(&AGENT)
         .mount(Mount::new("me", Locate::Agent, Ops::GET).access(own))
-        .mount(Mount::new("service_agents/me", Locate::Agent, profile).access(own))
+        .mount(Mount::new("service_agents/me", Locate::Agent, profile).access(own).verbs(&[
+            "addresses",
+            "password",
+            "status",
+        ]))
+        .mount(Mount::new("service_agents/agents", Locate::Rows, Ops::READ).access(Access::all(Rule::Member)))
         .create(&agents, create::create)
         .delete(&agents, delete::delete)
         .on(&agents, addresses::set_addresses)

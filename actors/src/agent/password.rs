@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use protocol::{Command, Context, Error, Result, Row, Rule, Verb};
+use protocol::{Command, Context, Error, Result, Row, Verb};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -59,7 +59,7 @@ pub(super) struct SetPassword {
 }
 
 impl Command for SetPassword {
-    const VERB: Verb = Verb::put("password").rule(Rule::Own);
+    const VERB: Verb = Verb::put("password");
     type Reply = Row;
 }
 

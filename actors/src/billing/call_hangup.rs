@@ -13,7 +13,7 @@ use super::api::{ReserveCall, account_of};
 use super::balance::Balance;
 use super::cost::{Price, minutes};
 use super::entry::{self, Entry, fields};
-use super::{ACCOUNT, BILLING, Billing, again, reserve};
+use super::{ACCOUNT, BILLING, Billing, again, lapse, reserve};
 
 #[derive(Deserialize)]
 struct Call {
@@ -57,6 +57,9 @@ async fn settle(state: &Billing, by: &Context, call: &Call) -> Result<()> {
         None => ended(call, 0),
     };
     state.entries().amend(&mut unit, (row, patch), "updated", by)?;
+    if entry.price() != Price::FREE {
+        unit.timers.push(lapse::no_timer(entry::of_call(call.id)));
+    }
     state.deps.store.commit(unit).await
 }
 

@@ -13,6 +13,7 @@ mod call_progressing;
 mod cost;
 mod customer;
 mod entry;
+mod lapse;
 mod limit;
 mod payment_info;
 mod plan;
@@ -97,7 +98,11 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
     let own = Access::INTERNAL.get(Rule::Admin).update(Rule::Admin);
     Domain::new(NAME, deps)
         .resource(&ACCOUNT)
-        .mount(Mount::new("billing_account", Locate::Only, Ops::GET.and(Ops::UPDATE)).access(own))
+        .mount(
+            Mount::new("billing_account", Locate::Only, Ops::GET.and(Ops::UPDATE))
+                .access(own)
+                .verbs(&["payment_info"]),
+        )
         .ask(&state, reserve::reserve_call)
         .ask(&state, reserve::extend_call)
         .ask(&state, limit::check_limit)
@@ -106,6 +111,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .on(&state, payment_info::payment_info)
         .on(&state, top_up::top_up)
         .resource(&BILLING)
+        .on(&state, lapse::lapse)
         .resource(&RATE)
         .follow(&state, "customer_created", "open", customer::created)
         .follow(&state, "customer_frozen", "freeze", customer::frozen)

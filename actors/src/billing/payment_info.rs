@@ -22,7 +22,7 @@ pub(super) struct PaymentInfo {
 }
 
 impl Command for PaymentInfo {
-    const VERB: Verb = Verb::put("payment_info").rule(Rule::Admin);
+    const VERB: Verb = Verb::put("payment_info").rule(Rule::Platform);
     type Reply = Row;
 }
 

@@ -12,7 +12,7 @@ use super::api::{ExtendCall, ReserveCall, account_of};
 use super::balance::{Balance, Hold};
 use super::cost::{self, Cost, Price};
 use super::entry::{self, Entry, fields};
-use super::{ACCOUNT, BILLING, Billing, account, again, insufficient, plan, rate};
+use super::{ACCOUNT, BILLING, Billing, account, again, insufficient, lapse, plan, rate};
 
 #[derive(Deserialize)]
 struct Account {
@@ -56,6 +56,9 @@ async fn first_minute(
     let mut entry = opened(command, account.id, cost, price);
     entry.extend(hold.patch());
     state.entries().draft(&mut unit, entry, &Context { scope: Scope::Customer(customer), ..by.clone() })?;
+    if price != Price::FREE {
+        unit.timers.push(lapse::timer(id, state.deps.clock.now()));
+    }
     state.deps.store.commit(unit).await
 }
 

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use protocol::catalog::Locate;
 use protocol::ports::Deps;
-use protocol::{Access, Field, Mount, Ops, Resource};
+use protocol::{Access, Field, Mount, Ops, Resource, Rule};
 
 use crate::kernel::{Child, Domain};
 use calls::Calls;
@@ -39,7 +39,7 @@ pub(crate) static CALL: Resource = Resource::new(
         Field::id("owner_id").filter(),
         Field::id("flow_id").create().of("flow").filter(),
         Field::id("activeflow_id").filter(),
-        Field::text("type"),
+        Field::choice("type", &["", "flow", "conference", "sip-service"]),
         Field::id("master_call_id"),
         Field::list("chained_call_ids"),
         Field::id("recording_id"),
@@ -49,10 +49,10 @@ pub(crate) static CALL: Resource = Resource::new(
         Field::json("destination"),
         Field::choice("status", status::STATUSES).filter(),
         Field::json("action"),
-        Field::text("direction").filter(),
-        Field::text("mute_direction"),
-        Field::text("hangup_by"),
-        Field::text("hangup_reason"),
+        Field::choice("direction", &["incoming", "outgoing"]).filter(),
+        Field::choice("mute_direction", &["", "both", "in", "out"]),
+        Field::choice("hangup_by", &["", "remote", "local"]),
+        Field::choice("hangup_reason", status::REASONS),
         Field::map("metadata"),
         Field::time("tm_progressing"),
         Field::time("tm_ringing"),
@@ -136,7 +136,8 @@ pub(crate) static OUTBOUND_CONFIG: Resource = Resource::new(
         Field::id("default_outgoing_source_number_id").edit().of("number"),
     ],
 )
-.access(Access::PLATFORM);
+.access(Access::PLATFORM)
+.shared();
 
 pub(crate) fn domain(deps: &Deps) -> Domain {
     let calls = Arc::new(Calls::new(deps));
@@ -144,6 +145,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
     let own = Ops::GET.and(Ops::UPDATE);
     let domain = Domain::new(NAME, deps).asks(ASKS);
     serve_calls(domain, &calls)
+        .mount(Mount::new("service_agents/calls", Locate::Rows, Ops::READ).access(Access::all(Rule::Own)))
         .resource(&GROUPCALL)
         .create(&calls, group::create)
         .delete(&calls, delete::group)
@@ -153,6 +155,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .create(&calls, outbound::create)
         .mount(Mount::new("outbound_config", Locate::Only, own).access(Access::ADMIN))
         .follow(&calls, "customer_created", "outbound_config", outbound::customer_created)
+        .follow(&calls, "customer_deleted", "forget_outbound_config", outbound::customer_deleted)
         .follow(&calls, "customer_frozen", "hang_up_frozen", hangup::customer_gone)
         .follow(&calls, "customer_deleted", "hang_up_deleted", hangup::customer_gone)
         .child(Child::live("bridges", &calls.bridges, &Arc::new(recover::Bridges(calls.clone()))))

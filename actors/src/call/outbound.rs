@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::calls::{Calls, patch};
 use super::country;
+use crate::customer::api::{CUSTOMER, ReadProfile};
 use crate::number::api::{FindNumber, NUMBER};
 
 #[derive(Deserialize)]
@@ -68,10 +69,26 @@ async fn refused(calls: &Calls, by: &Context, number: &str) -> Result<()> {
     calls.deps.store.commit(protocol::ports::Unit { events: vec![fact], ..Default::default() }).await
 }
 
-/// One row per customer; a second one is refused.
+#[derive(Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    customer_id: Uuid,
+}
+
+/// One row per customer; a second one is refused. An operator says for whom it is.
 pub(super) async fn create(calls: Arc<Calls>, by: Context, mut row: Row) -> Result<Value> {
-    row.insert("id".into(), json!(config_id(by.customer()?)));
+    let customer = by.scope.customer().unwrap_or(read::<Wanted>(&row)?.customer_id);
+    if customer.is_nil() {
+        return Err(Error::invalid("customer_id is required"));
+    }
+    let by = Context { scope: Scope::Customer(customer), ..by };
+    calls.deps.ask(&CUSTOMER, customer, ReadProfile {}, &by).await?;
+    row.insert("id".into(), json!(config_id(customer)));
     calls.outbound_rows().insert(row, &by).await.map(Value::Object)
+}
+
+pub(super) async fn customer_deleted(calls: Arc<Calls>, event: Arc<Event>) -> Result<()> {
+    calls.outbound_rows().delete_all(event.row_id()?).await
 }
 
 pub(super) async fn customer_created(calls: Arc<Calls>, event: Arc<Event>) -> Result<()> {

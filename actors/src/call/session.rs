@@ -170,8 +170,13 @@ impl Session {
 
     /// Starts what ends a call in time: its longest duration, and the minute that the account cannot pay.
     pub(super) fn watch_limits(&mut self, me: &Myself<Msg>) {
-        let longest = Duration::from_secs(self.calls.deps.settings.call_seconds);
-        let minute = (MINUTE * self.minutes).saturating_sub(AHEAD);
+        let answered = self.row.get("tm_progressing").and_then(Value::as_str).and_then(protocol::time::parse);
+        let elapsed =
+            answered.and_then(|at| (self.calls.deps.clock.now() - at).to_std().ok()).unwrap_or_default();
+        let longest = Duration::from_secs(self.calls.deps.settings.call_seconds).saturating_sub(elapsed);
+        // a rebuilt call goes on counting where it was
+        self.minutes = 1 + u32::try_from(elapsed.as_secs() / MINUTE.as_secs()).unwrap_or(u32::MAX - 1);
+        let minute = (MINUTE * self.minutes).saturating_sub(elapsed).saturating_sub(AHEAD);
         self.limits = vec![me.after(longest, Msg::TooLong), me.after(minute, Msg::Minute)];
     }
 

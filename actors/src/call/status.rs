@@ -67,6 +67,9 @@ impl Status {
     }
 }
 
+pub(super) const REASONS: &[&str] =
+    &["", "normal", "failed", "busy", "cancel", "timeout", "noanswer", "dialout", "amd"];
+
 /// Why a call ended, in VoIPBIN's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

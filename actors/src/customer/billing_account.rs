@@ -15,7 +15,7 @@ pub(super) struct SetBillingAccount {
 }
 
 impl Command for SetBillingAccount {
-    const VERB: Verb = Verb::put("billing_account_id").rule(Rule::Admin);
+    const VERB: Verb = Verb::put("billing_account_id").rule(Rule::Platform);
     type Reply = Row;
 }
 

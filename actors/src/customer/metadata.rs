@@ -17,7 +17,7 @@ pub(super) struct SetMetadata {
 }
 
 impl Command for SetMetadata {
-    const VERB: Verb = Verb::put("metadata").rule(Rule::Admin);
+    const VERB: Verb = Verb::put("metadata").rule(Rule::Platform);
     type Reply = Row;
 }
 

@@ -85,7 +85,11 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
     let own = Ops::GET.and(Ops::UPDATE);
     Domain::new(NAME, deps)
         .resource(&CUSTOMER)
-        .mount(Mount::new("customer", Locate::Customer, own).access(Access::STAFF.update(Rule::Admin)))
+        .mount(
+            Mount::new("customer", Locate::Customer, own)
+                .access(Access::STAFF.update(Rule::Admin))
+                .verbs(&["billing_account_id", "metadata"]),
+        )
         .create(&customers, create::create)
         .delete(&customers, erase::delete)
         .on(&customers, freeze::freeze)

@@ -1,28 +1,24 @@
 //! Actors that live as long as the thing they stand for: a call, a bridge, a running flow.
 //!
 //! The id is the address; ractor's handle stays in here. Their truth is stored: one that crashes is rebuilt
-//! from it by its [`Keeper`], at once after a crash and all of them after a start of the node.
+//! from it by its [`Keeper`](super::Keeper), at once after a crash and all of them after a start of the node.
 
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 
-use protocol::{Context, Error, Result, Status};
-use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use futures_util::future::join_all;
+use protocol::{Context, Error, Result};
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time::{Duration, Instant, sleep, timeout_at};
+use tokio::time::{Duration, Instant, timeout_at};
 use uuid::Uuid;
 
-use super::child::{Child, Halt, Started};
-use super::supervisor::Budget;
 use super::tree::{Branch, Kind, Leaf, State};
 
 /// Messages that wait for one live thing. A call gets a handful a second.
 const CREDITS: usize = 256;
-/// What could not be rebuilt because the store is away is tried again after this. The engine keeps the media
-/// up meanwhile, so there is no reason to give it up.
-const PAUSE: Duration = Duration::from_secs(2);
 /// A killed actor ends at its next await.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -44,16 +40,6 @@ pub(crate) trait Living: Sized + Send + 'static {
         message: Self::Message,
         me: &Myself<Self::Message>,
     ) -> impl Future<Output = Result<Then>> + Send;
-}
-
-/// How the live things of one kind come back.
-pub(crate) trait Keeper: Send + Sync + 'static {
-    /// Rebuilds everything that this node left behind. Runs when the domain starts.
-    fn recover(&self) -> impl Future<Output = Result<()>> + Send;
-    /// Rebuilds one thing whose actor crashed.
-    fn rebuild(&self, id: Uuid) -> impl Future<Output = Result<()>> + Send;
-    /// It crashed too often: ends it with a reason, so that nothing waits for it.
-    fn abandon(&self, id: Uuid) -> impl Future<Output = ()> + Send;
 }
 
 pub(crate) struct Letter<M> {
@@ -149,7 +135,12 @@ impl<T: Living> Live<T> {
         };
         let args = (id, self.clone(), thing);
         let spawned = Actor::spawn_linked(None, Alive(PhantomData::<fn() -> T>), args, nursery).await;
-        spawned.map_err(Error::internal).map(|_| true)
+        match spawned {
+            Ok(_) => Ok(true),
+            // somebody else was faster
+            Err(_) if self.has(id) => Ok(false),
+            Err(error) => Err(Error::internal(error)),
+        }
     }
 
     pub(crate) fn has(&self, id: Uuid) -> bool {
@@ -214,7 +205,7 @@ impl<T: Living> Live<T> {
     }
 
     /// Forgets the actor, unless another one has taken its place.
-    fn leave(&self, actor: ActorId, crashed: bool) -> Option<Uuid> {
+    pub(super) fn leave(&self, actor: ActorId, crashed: bool) -> Option<Uuid> {
         let mut registry = self.lock();
         let id = registry.ids.remove(&actor)?;
         if registry.known.get(&id).is_some_and(|known| known.actor.get_id() == actor) {
@@ -228,7 +219,7 @@ impl<T: Living> Live<T> {
 
     /// A nursery that ended took its actors with it, and nobody was left to hear of that: forgets them, once
     /// they are gone, so that all can be rebuilt.
-    async fn clear(&self) {
+    pub(super) async fn clear(&self) {
         let orphans: Vec<_> = {
             let mut registry = self.lock();
             registry.ids.clear();
@@ -255,6 +246,24 @@ impl<T: Living> Live<T> {
             children: Vec::new(),
         };
         registry.known.iter().take(most).map(leaf).collect()
+    }
+
+    /// Puts them into the tree, at the place of their nursery.
+    pub(super) fn show(&self, branch: &Branch) {
+        let (count, list, seek) = (self.clone(), self.clone(), self.clone());
+        branch.depth(move || count.len());
+        let find = move |id: &str| seek.address(id.parse().ok()?).ok().map(|(actor, _)| actor.get_cell());
+        branch.crowd(move |most| list.leaves(most), find);
+    }
+
+    /// Those that start from now on are this nursery's children.
+    pub(super) fn open(&self, nursery: ActorCell) {
+        self.lock().nursery = Some(nursery);
+    }
+
+    /// It is no longer about to be rebuilt.
+    pub(super) fn mend(&self, id: Uuid) {
+        self.lock().broken.remove(&id);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Registry<T::Message>> {
@@ -301,130 +310,5 @@ impl<T: Living> Actor for Alive<T> {
             myself.stop(None);
         }
         Ok(())
-    }
-}
-
-impl Child {
-    /// The place of all live things of one kind, with the one who rebuilds them.
-    pub(crate) fn live<T: Living, K: Keeper>(name: &'static str, live: &Live<T>, keeper: &Arc<K>) -> Self {
-        let (live, keeper) = (live.clone(), keeper.clone());
-        Child::new(name, Kind::Live, move |parent, branch: Arc<Branch>| {
-            let (live, keeper) = (live.clone(), keeper.clone());
-            async move {
-                show(&branch, &live);
-                live.clear().await;
-                let nursery = Nursery { live: live.clone(), keeper };
-                let (nursery, _) = Actor::spawn_linked(None, nursery, (), parent).await?;
-                live.lock().nursery = Some(nursery.get_cell());
-                // it recovers what is stored after the domain's other children have started
-                let _ = nursery.cast(Order::Recover);
-                Ok(Started { cell: nursery.get_cell(), halt: Halt::Stop })
-            }
-        })
-    }
-}
-
-fn show<T: Living>(branch: &Arc<Branch>, live: &Live<T>) {
-    let (count, list, seek) = (live.clone(), live.clone(), live.clone());
-    branch.depth(move || count.len());
-    let find = move |id: &str| seek.address(id.parse().ok()?).ok().map(|(actor, _)| actor.get_cell());
-    branch.crowd(move |most| list.leaves(most), find);
-}
-
-struct Nursery<T: Living, K: Keeper> {
-    live: Live<T>,
-    keeper: Arc<K>,
-}
-
-enum Order {
-    /// Rebuild everything.
-    Recover,
-    /// Try to rebuild this one again.
-    Rebuild(Uuid),
-}
-
-impl<T: Living, K: Keeper> Actor for Nursery<T, K> {
-    type Msg = Order;
-    /// When each thing crashed lately.
-    type State = HashMap<Uuid, Vec<Instant>>;
-    type Arguments = ();
-
-    async fn pre_start(&self, _: ActorRef<Order>, (): ()) -> Result<Self::State, ActorProcessingErr> {
-        Ok(HashMap::new())
-    }
-
-    async fn handle(
-        &self,
-        myself: ActorRef<Order>,
-        order: Order,
-        _: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        match order {
-            Order::Recover => match self.keeper.recover().await {
-                Err(error) if error.status == Status::Unavailable => {
-                    tracing::warn!(%error, retry_in = ?PAUSE, "live things not yet recovered");
-                    myself.send_after(PAUSE, || Order::Recover);
-                }
-                recovered => recovered?,
-            },
-            Order::Rebuild(id) => self.rebuild(id, &myself).await,
-        }
-        Ok(())
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        myself: ActorRef<Order>,
-        event: SupervisionEvent,
-        crashes: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        let (cell, error) = match event {
-            SupervisionEvent::ActorFailed(cell, error) => (cell, Some(error.to_string())),
-            SupervisionEvent::ActorTerminated(cell, _, reason) => (cell, reason),
-            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
-        };
-        let left = self.live.leave(cell.get_id(), error.is_some());
-        if let (Some(id), Some(error)) = (left, error) {
-            let times = lately(crashes, id);
-            tracing::error!(%id, error, crashes = times, "live actor crashed");
-            if times > Budget::default().limit {
-                self.give_up(id, &Error::unavailable("it crashed too often")).await;
-            } else {
-                self.rebuild(id, &myself).await;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Counts a crash of `id`, and forgets all that are older than the budget's period.
-fn lately(crashes: &mut HashMap<Uuid, Vec<Instant>>, id: Uuid) -> usize {
-    let period = Budget::default().period;
-    crashes.retain(|_, times| {
-        times.retain(|time| time.elapsed() < period);
-        !times.is_empty()
-    });
-    let times = crashes.entry(id).or_default();
-    times.push(Instant::now());
-    times.len()
-}
-
-impl<T: Living, K: Keeper> Nursery<T, K> {
-    async fn rebuild(&self, id: Uuid, myself: &ActorRef<Order>) {
-        match self.keeper.rebuild(id).await {
-            Err(error) if error.status == Status::Unavailable => {
-                tracing::warn!(%id, %error, retry_in = ?PAUSE, "live thing not yet rebuilt");
-                myself.send_after(PAUSE, move || Order::Rebuild(id));
-            }
-            Err(error) => self.give_up(id, &error).await,
-            Ok(()) => drop(self.live.lock().broken.remove(&id)),
-        }
-    }
-
-    /// It stays broken for others until its end is stored.
-    async fn give_up(&self, id: Uuid, error: &Error) {
-        tracing::error!(%id, %error, "live thing given up");
-        self.keeper.abandon(id).await;
-        self.live.lock().broken.remove(&id);
     }
 }

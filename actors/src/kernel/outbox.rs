@@ -29,16 +29,16 @@ pub fn outbox(deps: &Deps) -> Child {
     let deps = deps.clone();
     Child::task("outbox", move |token| {
         let deps = deps.clone();
-        async move { patiently("outbox", &deps, &token, || drain(&deps)).await }
+        async move { patiently("outbox", &deps, &token, || drain(deps.clone())).await }
     })
 }
 
-async fn drain(deps: &Deps) -> Result<()> {
+async fn drain(deps: Deps) -> Result<()> {
     let mut committed = deps.store.committed();
     let mut way = Way::to(deps.bus.clone());
     loop {
         committed.mark_unchanged();
-        let more = way.take_from(deps).await?;
+        let more = way.take_from(&deps).await?;
         metrics::gauge!("outbox_on_the_way").set(way.len() as f64);
         tokio::select! {
             Some(sent) = way.sending.next() => way.arrived(sent),

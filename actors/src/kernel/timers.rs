@@ -35,22 +35,28 @@ pub fn timers(deps: &Deps) -> Child {
     let deps = deps.clone();
     Child::task("timers", move |token| {
         let deps = deps.clone();
-        async move { patiently("timers", &deps, &token, || run(&deps)).await }
+        async move { patiently("timers", &deps, &token, || run(deps.clone())).await }
     })
 }
 
-async fn run(deps: &Deps) -> Result<()> {
+async fn run(deps: Deps) -> Result<()> {
     let mut committed = deps.store.committed();
-    let mut firing = Firing { deps, requests: FuturesUnordered::new(), ids: HashSet::new(), tries: HashMap::new() };
+    let mut firing = Firing {
+        deps: deps.clone(),
+        requests: FuturesUnordered::new(),
+        ids: HashSet::new(),
+        tries: HashMap::new(),
+    };
     loop {
         committed.mark_unchanged();
         let next = firing.read().await?;
         let now = deps.clock.now();
-        if firing.start(next.iter().filter(|timer| timer.at <= now)) {
+        let (due, later): (Vec<_>, Vec<_>) = next.into_iter().partition(|timer| timer.at <= now);
+        if firing.start(due) {
             continue;
         }
-        let later = next.iter().find(|timer| timer.at > now);
-        let wait = later.and_then(|timer| (timer.at - now).to_std().ok()).unwrap_or(LONGEST).min(LONGEST);
+        let wait =
+            later.first().and_then(|timer| (timer.at - now).to_std().ok()).unwrap_or(LONGEST).min(LONGEST);
         tokio::select! {
             Some(answered) = firing.requests.next() => firing.settle(answered).await?,
             changed = timeout(wait, committed.changed()) => match changed {
@@ -65,27 +71,27 @@ async fn run(deps: &Deps) -> Result<()> {
 type Answered = (Timer, Result<()>);
 
 /// The timers whose requests are under way.
-struct Firing<'a> {
-    deps: &'a Deps,
+struct Firing {
+    deps: Deps,
     requests: FuturesUnordered<BoxFuture<'static, Answered>>,
     ids: HashSet<Uuid>,
     /// How often in a row each target was unavailable.
     tries: HashMap<Uuid, u32>,
 }
 
-impl Firing<'_> {
+impl Firing {
     /// The next timers, those under way not counted.
-    async fn read(&self) -> Result<Vec<Timer>> {
+    async fn read(&mut self) -> Result<Vec<Timer>> {
         let most = u32::try_from(BATCH + self.ids.len()).unwrap_or(u32::MAX);
         self.deps.store.timers(most).await
     }
 
     /// Sends what is due. True when there was any.
-    fn start<'t>(&mut self, due: impl Iterator<Item = &'t Timer>) -> bool {
+    fn start(&mut self, due: Vec<Timer>) -> bool {
         let before = self.ids.len();
         for timer in due {
             if self.ids.len() < UNDER_WAY && self.ids.insert(timer.id) {
-                self.requests.push(Box::pin(fire(self.deps.clone(), timer.clone())));
+                self.requests.push(Box::pin(fire(self.deps.clone(), timer)));
             }
         }
         self.ids.len() > before

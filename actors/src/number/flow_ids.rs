@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use protocol::{Command, Context, Result, Row, Verb};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Numbers;
+use super::{NUMBER, Numbers};
 
-/// One that is left out stays as it is; the nil id takes a flow away.
+/// One that is left out stays as it is; the nil id and an empty one take a flow away.
 #[derive(Serialize, Deserialize)]
 pub(super) struct SetFlows {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    call_flow_id: Option<Uuid>,
+    call_flow_id: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    message_flow_id: Option<Uuid>,
+    message_flow_id: Option<Value>,
 }
 
 impl Command for SetFlows {
@@ -29,7 +29,6 @@ pub(super) async fn set_flows(
     id: Uuid,
     command: SetFlows,
 ) -> Result<Row> {
-    let wanted = [("call_flow_id", command.call_flow_id), ("message_flow_id", command.message_flow_id)];
-    let patch = wanted.into_iter().filter_map(|(name, flow)| Some((name.to_owned(), json!(flow?)))).collect();
+    let patch = NUMBER.pick(&json!(command), |field| field.of == Some("flow"))?;
     numbers.rows().change(id, patch, "updated", &by).await
 }

@@ -35,7 +35,7 @@ pub(crate) static NUMBER: Resource = Resource::new(
         Field::text("detail").edit(),
         Field::text("provider_name").internal(),
         Field::text("provider_reference_id").internal(),
-        Field::choice("status", &["", "active", "deleted"]).filter(),
+        Field::choice("status", &["active", "deleted"]).filter().initially("active"),
         Field::bool("t38_enabled"),
         Field::bool("emergency_enabled"),
         Field::map("metadata"),

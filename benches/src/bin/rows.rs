@@ -40,6 +40,7 @@ fn unit(customer: Uuid) -> Unit {
         id: Uuid::now_v7(),
         time: now,
         resource: "note".into(),
+        about: Uuid::nil(),
         request_id: String::new(),
     };
     Unit { writes: vec![Write::Insert { resource: &NOTE, row }], events: vec![event], ..Unit::default() }

@@ -1,7 +1,6 @@
 //! The token of operators: made at the first start of a node, kept in its data folder.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -16,20 +15,31 @@ const FILE: &str = "admin.token";
 /// As hard to guess as the hash it is compared by.
 const LENGTH: usize = 32;
 
-/// The token in `folder`: read, or made when there is none. Only this user can read the file.
+/// The token of the node in `folder`: read, or made when there is none. Only this user can read the file.
 ///
 /// # Errors
 /// The folder does not exist, or the file cannot be read, is empty, or cannot be written.
 pub fn token(folder: &Path) -> Result<String> {
     let path = folder.join(FILE);
-    match fs::read_to_string(&path) {
+    if path.exists() { read(&path) } else { make(&path) }
+}
+
+/// The token that a node has made in `folder`.
+///
+/// # Errors
+/// No node has, or the file cannot be read or is empty.
+pub fn made_token(folder: &Path) -> Result<String> {
+    read(&folder.join(FILE))
+}
+
+fn read(path: &Path) -> Result<String> {
+    match fs::read_to_string(path) {
         Ok(text) if text.trim().is_empty() => {
             Err(Error::invalid(format!("{} is empty; remove it to have a new token made", path.display())))
         }
         Ok(text) => Ok(text.trim().to_owned()),
-        Err(error) if error.kind() == ErrorKind::NotFound => make(&path),
         Err(error) => Err(Error::invalid(format!(
-            "cannot read {}: {error}; give the token with --admin-token",
+            "cannot read {}: {error}; name the node's folder with --data or give its --admin-token",
             path.display()
         ))),
     }

@@ -27,7 +27,13 @@ pub enum Command {
     /// Shows the running actors of a node
     Tree(Admin),
     /// Shows the live calls of a node
-    Calls(Admin),
+    Calls {
+        #[command(flatten)]
+        admin: Admin,
+        /// Goes on and shows what happens, one line an event
+        #[arg(long)]
+        watch: bool,
+    },
 }
 
 /// Which node to ask. The token is --admin-token's.

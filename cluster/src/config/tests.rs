@@ -98,7 +98,7 @@ fn a_command_takes_the_settings_on_either_side() {
     assert_eq!(admin.url(&cli.config), "http://127.0.0.1:8081");
     assert_eq!(admin.token(&cli.config).map(Secret::expose), Some("t0ken"));
     let cli = with(&["calls", "--admin", "https://n1:8081"], &[]).expect("a configuration");
-    let Some(Command::Calls(admin)) = cli.command else { panic!("no calls") };
+    let Some(Command::Calls { admin, watch: false }) = cli.command else { panic!("no calls") };
     assert_eq!(admin.url(&cli.config), "https://n1:8081");
 }
 

@@ -36,7 +36,7 @@ fn account(platform: &Platform, user: &str, password: &str) -> Account {
     }
 }
 
-async fn until<T>(phone: &Phone, what: &str, wanted: impl Fn(&PhoneEvent) -> Option<T>) -> T {
+pub(crate) async fn until<T>(phone: &Phone, what: &str, wanted: impl Fn(&PhoneEvent) -> Option<T>) -> T {
     let seek = async {
         loop {
             let event = phone.event().await.expect("the phone runs");
@@ -48,7 +48,7 @@ async fn until<T>(phone: &Phone, what: &str, wanted: impl Fn(&PhoneEvent) -> Opt
     timeout(PATIENCE, seek).await.unwrap_or_else(|_| panic!("never: {what}"))
 }
 
-async fn rings(phone: &Phone) -> LegId {
+pub(crate) async fn rings(phone: &Phone) -> LegId {
     until(phone, "it rings", |event| match event {
         PhoneEvent::Rings { leg, .. } => Some(*leg),
         PhoneEvent::Call { .. } => None,
@@ -56,14 +56,14 @@ async fn rings(phone: &Phone) -> LegId {
     .await
 }
 
-async fn sees(phone: &Phone, of: LegId, wanted: LegEvent) {
+pub(crate) async fn sees(phone: &Phone, of: LegId, wanted: LegEvent) {
     until(phone, &format!("{wanted:?}"), |event| {
         matches!(event, PhoneEvent::Call { leg, event } if *leg == of && *event == wanted).then_some(())
     })
     .await;
 }
 
-async fn ended(phone: &Phone, of: LegId) -> u16 {
+pub(crate) async fn ended(phone: &Phone, of: LegId) -> u16 {
     until(phone, "the end", |event| match event {
         PhoneEvent::Call { leg, event: LegEvent::Ended { status, .. } } if *leg == of => Some(*status),
         PhoneEvent::Call { .. } | PhoneEvent::Rings { .. } => None,
@@ -71,7 +71,7 @@ async fn ended(phone: &Phone, of: LegId) -> u16 {
     .await
 }
 
-async fn hears(phone: &Phone, leg: LegId, frequency: u16) {
+pub(crate) async fn hears(phone: &Phone, leg: LegId, frequency: u16) {
     let limit = Instant::now() + PATIENCE;
     while phone.hears(leg, frequency).await.unwrap() < AUDIBLE {
         assert!(Instant::now() < limit, "{frequency} Hz never heard");

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test joins what it spawns")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it is wrong")]
 
+mod api;
 mod calls;
 mod catalog;
 mod flows;

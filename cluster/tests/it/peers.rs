@@ -13,9 +13,9 @@ mod phones;
 mod sipp;
 mod sound;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::platform::Platform;
+use crate::platform::{Answer, Platform};
 
 const PASSWORD: &str = "a-long-secret";
 /// The customer's number and one that it calls: fictitious (+1 555 01xx).
@@ -48,7 +48,7 @@ async fn extension(platform: &Platform, number: &str) -> String {
 }
 
 /// A call from the customer's number; the status and the answer.
-async fn call(platform: &Platform, (kind, target): (&str, &str), actions: serde_json::Value) -> crate::platform::Answer {
+async fn call(platform: &Platform, (kind, target): (&str, &str), actions: Value) -> Answer {
     let body = json!({
         "actions": actions, "source": {"type": "tel", "target": OWN},
         "destinations": [{"type": kind, "target": target}],
@@ -57,8 +57,8 @@ async fn call(platform: &Platform, (kind, target): (&str, &str), actions: serde_
 }
 
 /// Every call of the customer is over; their rows, newest first.
-async fn all_over(platform: &Platform, count: usize) -> Vec<serde_json::Value> {
-    let over = |page: &serde_json::Value| {
+async fn all_over(platform: &Platform, count: usize) -> Vec<Value> {
+    let over = |page: &Value| {
         let calls = page["result"].as_array().expect("a list");
         calls.len() == count && calls.iter().all(|call| call["status"] == "hangup")
     };

@@ -5,31 +5,23 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use bytes::Bytes;
 use cluster::bus::memory::Broker;
 use cluster::outward::{Allow, Reach};
 use cluster::{Node, Plan, Welcome, first, speech};
-use http_body_util::{BodyExt as _, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+
+use crate::api::Api;
+pub(crate) use crate::api::{Answer, PATIENCE};
 
 pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// Nothing here takes longer unless it never comes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Platform {
     pub(crate) node: Node,
     pub(crate) welcome: Welcome,
     pub(crate) http: SocketAddr,
     pub(crate) folder: PathBuf,
-    client: Client<HttpConnector, Full<Bytes>>,
+    api: Api,
 }
-
-/// A status and a body.
-pub(crate) type Answer = (u16, Value);
 
 impl Platform {
     pub(crate) async fn start() -> Platform {
@@ -43,48 +35,42 @@ impl Platform {
         let node = Node::start(plan).await.unwrap();
         let welcome = first::welcome(&node.deps, &folder).await.unwrap().unwrap();
         let http = node.gateway.as_ref().unwrap().local_addr();
-        Platform { node, welcome, http, folder, client: Client::builder(TokioExecutor::new()).build_http() }
+        let api = Api::new(http, &welcome.accesskey);
+        Platform { node, welcome, http, folder, api }
     }
 
-    /// As the first customer's access key.
+    /// The API as the first customer's access key.
+    pub(crate) fn api(&self) -> &Api {
+        &self.api
+    }
+
     pub(crate) async fn send(&self, method: &str, path: &str, body: Value) -> Answer {
-        self.send_as(&self.welcome.accesskey, method, path, body).await
+        self.api.send(method, path, body).await
     }
 
     pub(crate) async fn send_as(&self, key: &str, method: &str, path: &str, body: Value) -> Answer {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let mut request = http::Request::builder().method(method).uri(format!("http://{}/{path}", self.http));
-        if !key.is_empty() {
-            request = request.header("authorization", format!("Bearer {key}"));
-        }
-        let request = request.header("x-request-id", "test").body(Full::from(body)).unwrap();
-        let response = self.client.request(request).await.unwrap();
-        let status = response.status().as_u16();
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        (status, serde_json::from_slice(&bytes).unwrap_or_default())
+        self.api.with_key(key).send(method, path, body).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send("GET", &format!("v1.0/{path}"), Value::Null).await
+        self.api.get(path).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send("POST", &format!("v1.0/{path}"), body).await
+        self.api.post(path, body).await
     }
 
     pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
-        self.send("PUT", &format!("v1.0/{path}"), body).await
+        self.api.put(path, body).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
-        self.send("DELETE", &format!("v1.0/{path}"), Value::Null).await
+        self.api.delete(path).await
     }
 
     /// A creation that must succeed; the row's id.
     pub(crate) async fn made(&self, path: &str, body: Value) -> String {
-        let (status, row) = self.post(path, body).await;
-        assert!(status < 300, "{path}: {status} {row}");
-        row["id"].as_str().unwrap_or_else(|| panic!("no id in {row}")).to_owned()
+        self.api.made(path, body).await
     }
 
     /// The token of the first admin, who is also the installation's operator.
@@ -111,24 +97,17 @@ impl Platform {
 
     /// Asks again until the answer is as it shall be.
     pub(crate) async fn becomes(&self, path: &str, shall: impl Fn(&Value) -> bool) -> Value {
-        let limit = Instant::now() + PATIENCE;
-        loop {
-            let (status, answer) = self.get(path).await;
-            if status == 200 && shall(&answer) {
-                return answer;
-            }
-            assert!(Instant::now() < limit, "{path}: {status} {answer}");
-            sleep(Duration::from_millis(20)).await;
-        }
+        self.api.becomes(path, shall).await
     }
 
     /// The same node once more: the same database, other ports.
     pub(crate) async fn restart(self) -> Platform {
-        let Platform { node, welcome, folder, client, .. } = self;
+        let Platform { node, welcome, folder, .. } = self;
         node.stop(Duration::from_secs(5)).await;
         let node = Node::start(plan(folder.clone())).await.unwrap();
         let http = node.gateway.as_ref().unwrap().local_addr();
-        Platform { node, welcome, http, folder, client }
+        let api = Api::new(http, &welcome.accesskey);
+        Platform { node, welcome, http, folder, api }
     }
 
     pub(crate) async fn stop(self) {

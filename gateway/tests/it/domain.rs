@@ -98,7 +98,19 @@ pub(crate) fn catalog() -> Catalog {
             entry(&PROVIDER, &[], &[]),
         ],
         mounts: vec![
-            (Mount::new("customer", Locate::Customer, Ops::GET.and(Ops::UPDATE)), &CUSTOMER),
+            (
+                Mount::new("customer", Locate::Customer, Ops::GET.and(Ops::UPDATE))
+                    .access(Access::STAFF.update(Rule::Admin))
+                    .verbs(&["metadata"]),
+                &CUSTOMER,
+            ),
+            (Mount::new("desk/notes", Locate::Rows, Ops::READ).access(own), &NOTE),
+            (
+                Mount::new("desk/calls", Locate::Rows, Ops::GET)
+                    .access(Access::all(Rule::Member))
+                    .verbs(&["mute"]),
+                &CALL,
+            ),
             (Mount::new("me", Locate::Agent, Ops::GET).access(own), &AGENT),
             (Mount::new("billing_account", Locate::Only, Ops::GET.and(Ops::UPDATE)), &ACCOUNT),
             (Mount::new("available_flows", Locate::Collection(&AVAILABLE), Ops::NONE), &FLOW),

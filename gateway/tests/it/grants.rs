@@ -144,10 +144,46 @@ async fn a_verb_of_an_own_mount_does_not_reach_another_customer() {
     let world = World::new().await;
     let admin = world.token(&world.ours, world.admin);
     world.call_with("PUT /v1.0/customer/metadata", &admin, "{}").await.expect(200);
+    world.call_with("PUT /v1.0/customer/metadata", &admin, "").await.refused(400, "INVALID_JSON_BODY");
+    let manager = world.token(&world.ours, world.manager);
+    let refused = world.call_with("PUT /v1.0/customer/metadata", &manager, "{}").await;
+    refused.refused(403, "PERMISSION_DENIED");
     let foreign = format!("PUT /v1.0/customers/{}/metadata", world.theirs.id);
     world.call_with(&foreign, &admin, "{}").await.refused(404, "CUSTOMER_NOT_FOUND");
     world.call_with("PUT /v1.0/customer", &admin, r#"{"name":"new"}"#).await.expect(200);
     assert_eq!(world.domain.rows.lock().unwrap()[&(CUSTOMER.name, world.id)]["name"], "new");
+    world.end().await;
+}
+
+/// What an agent may not do with a call elsewhere it may do at the desk, and nothing else.
+#[tokio::test]
+async fn rows_have_other_rules_at_another_place() {
+    let world = World::new().await;
+    let agent = world.token(&world.ours, world.agent);
+    let send = async |line: String| world.call_with(&line, &agent, "").await;
+    let (own, theirs) = (world.call, world.theirs.call);
+    send(format!("GET /v1.0/calls/{own}")).await.refused(403, "PERMISSION_DENIED");
+    assert_eq!(send(format!("GET /v1.0/desk/calls/{own}")).await.expect(200).json()["id"], json!(own));
+    send(format!("POST /v1.0/desk/calls/{own}/mute")).await.expect(200);
+    for line in ["GET /v1.0/desk/calls".to_owned(), format!("POST /v1.0/desk/calls/{own}/hangup")] {
+        send(line).await.refused(404, "ROUTE_NOT_FOUND");
+    }
+    send(format!("GET /v1.0/desk/calls/{theirs}")).await.refused(404, "CALL_NOT_FOUND");
+    send("GET /v1.0/desk/calls/x".to_owned()).await.refused(400, "INVALID_ID");
+    send("GET /v1.0/flows/available".to_owned()).await.refused(404, "ROUTE_NOT_FOUND");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_admin_sees_its_own_rows_too_where_agents_do() {
+    let world = World::new().await;
+    let note = |owner: Uuid| world.domain.put(&NOTE, json!({"customer_id": world.id, "owner_id": owner}));
+    let (own, _) = (note(world.admin), note(world.agent));
+    let admin = world.token(&world.ours, world.admin);
+    let list = world.call_with("GET /v1.0/desk/notes", &admin, "").await.expect(200).json();
+    let ids: Vec<_> = list["result"].as_array().unwrap().iter().map(|row| row["id"].clone()).collect();
+    assert_eq!(ids, [json!(own)]);
+    world.get("/v1.0/desk/notes").await.refused(403, "PERMISSION_DENIED");
     world.end().await;
 }
 

@@ -121,6 +121,8 @@ impl<D: Dialect> Statement<D> {
         for (field, value) in known(resource, &filter.equal)? {
             if value.is_null() {
                 let _ = write!(self.sql, " AND `{}` IS NULL", field.name);
+            } else if let (Kind::List, Value::Array(values)) = (field.kind, value) {
+                self.holds(field, values)?;
             } else {
                 let _ = write!(self.sql, " AND `{}` = ?", field.name);
                 self.bind(field, value)?;
@@ -134,17 +136,38 @@ impl<D: Dialect> Statement<D> {
 
     fn any(&mut self, resource: &Resource, name: &str, values: &[Value]) -> Result<()> {
         let field = resource.field(name).ok_or_else(|| unknown(name))?;
+        if !self.sane(field, values)? {
+            return Ok(());
+        }
+        let _ = write!(self.sql, " AND `{name}` IN ({})", vec!["?"; values.len()].join(", "));
+        values.iter().try_for_each(|value| self.bind(field, value))
+    }
+
+    /// A list is stored as JSON, in which a text stands between quotes: that finds it on both databases.
+    fn holds(&mut self, field: &Field, values: &[Value]) -> Result<()> {
+        if !self.sane(field, values)? {
+            return Ok(());
+        }
+        let one = format!("INSTR(`{}`, ?) > 0", field.name);
+        let _ = write!(self.sql, " AND ({})", vec![one; values.len()].join(" OR "));
+        values.iter().try_for_each(|value| match value {
+            Value::String(_) => self.push(field.name, Kind::Text, &value.to_string().into()),
+            _ => Err(Error::invalid(format!("{} has the wrong type", field.name))),
+        })
+    }
+
+    /// One of none of them is nothing: `false`, and the statement says so.
+    fn sane(&mut self, field: &Field, values: &[Value]) -> Result<bool> {
         if values.len() > MOST_VALUES || values.iter().any(Value::is_null) {
+            let name = field.name;
             return Err(Error::invalid(format!(
                 "{name} takes at most {MOST_VALUES} values, none of them null"
             )));
         }
         if values.is_empty() {
             self.sql.push_str(" AND 1 = 0");
-            return Ok(());
         }
-        let _ = write!(self.sql, " AND `{name}` IN ({})", vec!["?"; values.len()].join(", "));
-        values.iter().try_for_each(|value| self.bind(field, value))
+        Ok(!values.is_empty())
     }
 
     /// The redundant `<=` is what gives both databases a range on the index.

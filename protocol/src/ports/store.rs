@@ -7,7 +7,8 @@ use uuid::Uuid;
 use crate::time::Time;
 use crate::{Event, Page, Resource, Result, Row, Scope};
 
-/// Equality of columns; a null means "is unset". [`Filter::any`] adds one column with several values.
+/// Equality of columns; a null means "is unset", and of a list it means "holds one of these texts".
+/// [`Filter::any`] adds one column with several values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     pub equal: Row,

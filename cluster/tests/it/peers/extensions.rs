@@ -9,11 +9,9 @@ use crate::platform::{Platform, free_port};
 
 /// sipp registers as extension 100 from `port`.
 fn register(platform: &Platform, port: u16, password: &str) -> Sipp {
-    let node = platform.node.voice.local().udp.to_string();
-    let contact = port.to_string();
-    let who = ["-s", "100", "-au", "100", "-ap", password, "-key", "realm", &realm(platform)];
-    let what = [node.as_str(), "-m", "1", "-key", "contact_port", &contact];
-    Sipp::call(platform, &Scenario::File("register"), &[&what[1..], &who[..]].concat())
+    let realm = realm(platform);
+    let who = ["-m", "1", "-s", "100", "-au", "100", "-ap", password, "-key", "realm", &realm];
+    Sipp::turn_from(platform, (&Scenario::File("register"), port), &who)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,11 +45,13 @@ async fn sipp_proves_who_it_is_and_calls_another_extension() {
     extension(&platform, "100").await;
     let desk = Desk::registered(&platform, "200").await;
     let realm = realm(&platform);
-    let who = |password| ["-s", "200", "-key", "realm", &realm, "-au", "100", "-ap", password, "-m", "1"].map(str::to_owned);
+    let who = |password| {
+        ["-s", "200", "-key", "realm", &realm, "-au", "100", "-ap", password, "-m", "1"].map(str::to_owned)
+    };
     for (password, right) in [("not-the-password", false), (PASSWORD, true)] {
         let who = who(password);
         let who: Vec<_> = who.iter().map(String::as_str).collect();
-        let sipp = Sipp::call(&platform, &Scenario::File("extension"), &who);
+        let sipp = Sipp::turn(&platform, &Scenario::File("extension"), &who);
         if right {
             let leg = desk.answers().await;
             desk.is_hung_up(leg).await;

@@ -23,10 +23,15 @@ pub(super) struct Sipp {
 }
 
 impl Sipp {
-    /// Calls the node.
-    pub(super) fn call(platform: &Platform, scenario: &Scenario, arguments: &[&str]) -> Sipp {
+    /// Turns to the node from any port.
+    pub(super) fn turn(platform: &Platform, scenario: &Scenario, arguments: &[&str]) -> Sipp {
+        Self::turn_from(platform, (scenario, free_port()), arguments)
+    }
+
+    /// Turns to the node from `port`.
+    pub(super) fn turn_from(platform: &Platform, from: (&Scenario, u16), arguments: &[&str]) -> Sipp {
         let node = platform.node.voice.local().udp.to_string();
-        Self::start(platform, (scenario, free_port()), &[&[node.as_str()], arguments].concat())
+        Self::start(platform, from, &[&[node.as_str()], arguments].concat())
     }
 
     /// Waits for calls, at `port`.
@@ -46,7 +51,8 @@ impl Sipp {
             Scenario::Own(name) => ["-sn".to_owned(), (*name).to_owned()],
             Scenario::File(name) => ["-sf".to_owned(), file(name)],
         };
-        let address = ["-i", "127.0.0.1", "-p", &port.to_string(), "-mp", &free_port().to_string()].map(str::to_owned);
+        let address =
+            ["-i", "127.0.0.1", "-p", &port.to_string(), "-mp", &free_port().to_string()].map(str::to_owned);
         let child = Command::new("sipp")
             .args(arguments)
             .args(scenario)

@@ -64,6 +64,29 @@ pub(super) async fn bad_values_are_refused(store: Arc<dyn Store>) {
     assert_eq!(told(&store).await, ["created"]);
 }
 
+pub(super) async fn lists_are_found_by_what_they_hold(store: Arc<dyn Store>) {
+    let customer = Uuid::now_v7();
+    for (n, tags) in (1..).zip([json!(["a"]), json!(["b", "say \"c\""]), json!([])]) {
+        let mut one = call(customer, n);
+        one.insert("tags".into(), tags);
+        write(&store, insert(&one), "created").await.unwrap();
+    }
+    for (wanted, expected) in [
+        (json!(["a"]), 1),
+        (json!(["a", "b"]), 2),
+        (json!(["say \"c\""]), 1),
+        (json!(["c"]), 0),
+        (json!([""]), 0),
+        (json!([]), 0),
+    ] {
+        let filter = Filter::by("tags", wanted.clone());
+        let found = store.count(&CALL, Scope::Customer(customer), &filter).await.unwrap();
+        assert_eq!(found, expected, "{wanted}");
+    }
+    let refused = store.count(&CALL, Scope::Platform, &Filter::by("tags", json!([1]))).await;
+    assert_eq!(refused.unwrap_err().status, Status::InvalidArgument);
+}
+
 pub(super) async fn taken_is_refused(store: Arc<dyn Store>) {
     let one = call(Uuid::now_v7(), 1);
     write(&store, insert(&one), "created").await.unwrap();

@@ -1,0 +1,100 @@
+//! Calls that SIPp makes to a number whose flow answers, beeps and hangs up, on a node, against a bare
+//! rsipstack server that answers and hangs up: processor time of the server for one call.
+//!
+//! Both get the same scenario at the same rate in turns. The node journals, charges, records and publishes.
+
+mod bare;
+mod scene;
+mod sipp;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use benches::node::{self, BenchNode};
+use benches::rounds::{Round, Spread, in_turns, print_head, print_side};
+use benches::served::{Folder, HERE, Served, free_port};
+use benches::wal::Transactions;
+use benches::{cpu, machine};
+use protocol::{Error, Result};
+use tokio::time::{Duration, sleep};
+
+const ROUNDS: usize = 3;
+/// What a call leaves to be done is done within this: charges, timelines, transactions that linger.
+const SETTLE: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_secs(2);
+
+/// A server that SIPp calls.
+struct Side {
+    process: u32,
+    sip: SocketAddr,
+}
+
+impl Side {
+    async fn round(&self, folder: &Folder) -> Result<Round> {
+        let before = cpu::spent(self.process)?;
+        let calls = sipp::call(self.sip, folder).await?;
+        sleep(SETTLE).await;
+        let cpu = cpu::spent(self.process)?.saturating_sub(before);
+        match calls.failed {
+            0 => Ok(Round { units: calls.succeeded, wall: calls.took, cpu }),
+            failed => Err(Error::internal(format!("{failed} of {} calls failed", failed + calls.succeeded))),
+        }
+    }
+
+    /// Processor time of a second in which nothing happens, in milliseconds.
+    async fn idle(&self) -> Result<f64> {
+        let before = cpu::spent(self.process)?;
+        sleep(IDLE).await;
+        Ok((cpu::spent(self.process)? - before).as_secs_f64() * 1e3 / IDLE.as_secs_f64())
+    }
+}
+
+async fn compare(folder: &Folder, sides: [Side; 2], database: &std::path::Path) -> Result<()> {
+    println!("CPU a second when idle: node {:.1} ms, bare {:.1} ms", sides[0].idle().await?, sides[1].idle().await?);
+    let (mut committed, mut called) = (0, 0);
+    let rounds = in_turns(ROUNDS, 2, async |side| {
+        let transactions = Transactions::watch(database)?;
+        let round = sides[side].round(folder).await?;
+        if side == 0 {
+            committed += transactions.count();
+            called += round.units;
+        }
+        Ok(round)
+    })
+    .await?;
+    print_head(&format!("{called} calls each, all succeeded"));
+    print_side("node: answer, beep, hangup", &rounds[0]);
+    print_side("bare rsipstack", &rounds[1]);
+    let ratio = Spread::of_pairs(&rounds[0], &rounds[1], |node, bare| node.cpu_each() / bare.cpu_each());
+    println!("CPU ratio, at most 6, aim 3:       {ratio}");
+    println!("transactions of the store a call:  {:.1}", committed as f64 / called as f64);
+    Ok(())
+}
+
+async fn measure() -> Result<()> {
+    machine::announce("calls");
+    if !sipp::is_installed() {
+        println!("sipp is not installed (Debian: sip-tester): nothing measured");
+        return Ok(());
+    }
+    let folder = Folder::new("calls")?;
+    let data = folder.join("data");
+    let node = BenchNode::start(&data, &["--rtp", "22000-25999"]).await?;
+    scene::set(&node).await?;
+    let address = SocketAddr::new(HERE, free_port()?);
+    let bare = Served::start(bare::ROLE, &[address.to_string()], &folder.join("bare.log"))?;
+    let sides =
+        [Side { process: node.served.process, sip: node.sip }, Side { process: bare.process, sip: address }];
+    compare(&folder, sides, &data.join("branchline.db")).await?;
+    println!("load at the end: {}", machine::load());
+    bare.stop().await?;
+    node.served.stop().await
+}
+
+fn main() -> ExitCode {
+    match std::env::args().nth(1).as_deref() {
+        Some(node::ROLE) => node::run(),
+        Some(bare::ROLE) => benches::run(bare::serve()),
+        _ => benches::run(measure()),
+    }
+}

@@ -1,0 +1,64 @@
+//! SIPp as the caller: it waits for the answer, acknowledges it, and is hung up on.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+
+use benches::served::{Folder, HERE, free_port};
+use protocol::{Error, Result};
+use tokio::process::Command;
+use tokio::time::{Duration, Instant, timeout};
+
+use crate::scene::NUMBER;
+
+const CALLS: u32 = 280;
+/// A second. Far from what either server can take, so that nothing queues.
+const RATE: u32 = 40;
+/// All calls with their ends; after that something hangs.
+const LIMIT: Duration = Duration::from_secs(40);
+const SCENARIO: &str = include_str!("caller.xml");
+
+pub(crate) struct Calls {
+    pub(crate) succeeded: u64,
+    pub(crate) failed: u64,
+    pub(crate) took: Duration,
+}
+
+pub(crate) fn is_installed() -> bool {
+    let asked = std::process::Command::new("sipp").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    asked.is_ok()
+}
+
+pub(crate) async fn call(server: SocketAddr, folder: &Folder) -> Result<Calls> {
+    let (scenario, figures) = (folder.join("caller.xml"), folder.join("figures.csv"));
+    std::fs::write(&scenario, SCENARIO).map_err(Error::internal)?;
+    let _ = std::fs::remove_file(&figures);
+    let (calls, rate, port) = (CALLS.to_string(), RATE.to_string(), free_port()?.to_string());
+    let began = Instant::now();
+    let mut sipp = Command::new("sipp")
+        .arg("-sf")
+        .arg(&scenario)
+        .args(["-s", NUMBER, "-m", &calls, "-r", &rate, "-i", &HERE.to_string(), "-p", &port, "-nostdin"])
+        .args(["-trace_stat", "-fd", "1", "-stf"])
+        .arg(&figures)
+        .arg(server.to_string())
+        .current_dir(&folder.0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(Error::internal)?;
+    let ended = timeout(LIMIT, sipp.wait()).await;
+    let took = began.elapsed();
+    ended.map_err(|_| Error::unavailable("sipp did not come to its end"))?.map_err(Error::internal)?;
+    let figures = std::fs::read_to_string(figures).map_err(Error::internal)?;
+    let of = |name| figure(&figures, name).ok_or_else(|| Error::internal(format!("sipp says no {name}")));
+    Ok(Calls { succeeded: of("SuccessfulCall(C)")?, failed: of("FailedCall(C)")?, took })
+}
+
+/// The last figure of a column.
+fn figure(table: &str, name: &str) -> Option<u64> {
+    let mut lines = table.lines();
+    let column = lines.next()?.split(';').position(|column| column == name)?;
+    lines.last()?.split(';').nth(column)?.parse().ok()
+}

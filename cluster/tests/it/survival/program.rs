@@ -1,0 +1,140 @@
+//! The real program as a process of its own, which a test may kill and start again on the same folder and ports.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use protocol::ports::voice::Transport;
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep};
+use voice::{Account, Phone};
+
+use crate::api::{Api, LOOK, PATIENCE};
+use crate::market::switch;
+use crate::platform::{HERE, free_block, free_port};
+
+const PASSWORD: &str = "a-long-secret";
+
+pub(super) struct Program {
+    process: Child,
+    folder: PathBuf,
+    sip: SocketAddr,
+    grpc: SocketAddr,
+    flags: Vec<String>,
+    pub(super) api: Api,
+    pub(super) operator: Api,
+    pub(super) realm: String,
+}
+
+impl Program {
+    pub(super) async fn start() -> Program {
+        let folder = std::env::temp_dir().join(format!("branchline-it-{}", uuid::Uuid::now_v7()));
+        let [http, sip, grpc] = [(); 3].map(|()| SocketAddr::new(HERE, free_port()));
+        let media = free_block();
+        let flags = [
+            ("data", folder.display().to_string()),
+            ("http", http.to_string()),
+            ("sip", sip.to_string()),
+            ("grpc", grpc.to_string()),
+            ("rtp", format!("{media}-{}", media + 199)),
+            ("node", "survivor".to_owned()),
+            ("allow-private", "127.0.0.0/8".to_owned()),
+            ("customer-rate", "0".to_owned()),
+            ("address-rate", "0".to_owned()),
+            ("log", "warn".to_owned()),
+        ];
+        let flags: Vec<_> = flags.into_iter().flat_map(|(name, value)| [format!("--{name}"), value]).collect();
+        let process = spawn(&flags);
+        let nobody = Api::new(http, "");
+        let access = first_access(&folder).await;
+        let [username, password, key] = ["username", "password", "accesskey"].map(|name| said(&access, name));
+        let api = nobody.with_key(&key);
+        let customer = api_is_up(&api).await;
+        let operator = nobody.login(&username, &password).await;
+        let realm = format!("{customer}.registrar.branchline.local");
+        Program { process, folder, sip, grpc, flags, api, operator, realm }
+    }
+
+    /// Kills it as a power cut would (SIGKILL).
+    pub(super) async fn kill(&mut self) {
+        self.process.kill().await.unwrap();
+        assert!(self.api.ask("GET", "ping", Value::Null).await.is_none(), "it still answers");
+    }
+
+    /// The same program on the same folder and ports; returns when it answers.
+    pub(super) async fn again(&mut self) {
+        self.process = spawn(&self.flags);
+        api_is_up(&self.api).await;
+    }
+
+    /// A phone that is registered here as a new extension.
+    pub(super) async fn phone(&self, extension: &str) -> Phone {
+        let body = json!({"extension": extension, "password": PASSWORD, "name": extension, "detail": ""});
+        self.api.made("extensions", body).await;
+        let phone = switch().await;
+        let account = Account {
+            server: self.sip,
+            transport: Transport::Udp,
+            user: extension.to_owned(),
+            domain: self.realm.clone(),
+            password: PASSWORD.to_owned(),
+        };
+        phone.register(account).await.unwrap();
+        phone
+    }
+
+    /// What `branchline calls` shows.
+    pub(super) async fn live_calls(&self) -> String {
+        let folder = self.folder.display().to_string();
+        let asked = command().args(["calls", "--data", &folder, "--grpc", &self.grpc.to_string()]).output();
+        let answer = asked.await.unwrap();
+        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+        String::from_utf8_lossy(&answer.stdout).into_owned()
+    }
+
+    pub(super) async fn stop(mut self) {
+        self.process.kill().await.unwrap();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_branchline"));
+    command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+fn spawn(flags: &[String]) -> Child {
+    command().args(flags).stdout(Stdio::null()).spawn().unwrap()
+}
+
+/// The file with the first credentials, once it is complete.
+async fn first_access(folder: &std::path::Path) -> String {
+    let limit = Instant::now() + PATIENCE;
+    loop {
+        let text = std::fs::read_to_string(folder.join("first-access.txt")).unwrap_or_default();
+        if !said(&text, "accesskey").is_empty() {
+            return text;
+        }
+        assert!(Instant::now() < limit, "it never started");
+        sleep(LOOK).await;
+    }
+}
+
+fn said(text: &str, name: &str) -> String {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    line.unwrap_or_default().to_owned()
+}
+
+/// The customer's id, once the API answers.
+async fn api_is_up(api: &Api) -> String {
+    let limit = Instant::now() + PATIENCE;
+    loop {
+        if let Some((200, customer)) = api.ask("GET", "v1.0/customer", Value::Null).await {
+            return customer["id"].as_str().unwrap().to_owned();
+        }
+        assert!(Instant::now() < limit, "it does not answer");
+        sleep(LOOK).await;
+    }
+}

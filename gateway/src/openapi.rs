@@ -1,12 +1,14 @@
 //! The API's own description (OpenAPI 3.0.3), made from the same catalog that requests are routed by.
 //!
-//! Bodies of verbs are typed in their domains and described there; here they are objects.
+//! Bodies of verbs are typed in their domains and described there; here they are objects. `x-access` says who
+//! may use an operation: the words are [`Rule`]'s.
 
 use protocol::catalog::Locate;
-use protocol::{Catalog, Field, Kind, Method, Mount, Op, Page, Reply, Resource, Verb};
+use protocol::{Catalog, Field, Kind, Method, Mount, Op, Page, Reply, Resource, Rule, Verb};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::access::rule;
 use crate::reply::code;
 use crate::route::{is_offered, mounted_template, template};
 
@@ -46,7 +48,7 @@ fn operations(catalog: &Catalog) -> Vec<Operation> {
         let verbs = entry.verbs.iter().map(|verb| (*verb, Op::Verb(id, verb)));
         let verbs = verbs.chain(entry.asks.iter().map(|verb| (*verb, Op::Ask(verb))));
         let offered = verbs.filter(|(_, op)| is_offered(catalog, (resource, None), op));
-        all.extend(offered.map(|(verb, op)| of_verb(resource, verb, template(resource, &op))));
+        all.extend(offered.map(|(verb, op)| of_verb(resource, verb, (&op, None))));
     }
     for (mount, resource) in &catalog.mounts {
         all.extend(mounted(catalog, mount, resource));
@@ -67,7 +69,8 @@ fn plain(catalog: &Catalog, (resource, mount): (&Resource, Option<&Mount>)) -> V
     let offered = all.into_iter().filter(|(_, op)| is_offered(catalog, (resource, mount), op));
     let described = offered.map(|(method, op)| {
         let path = mount.map_or_else(|| template(resource, &op), |mount| mounted_template(mount, &op));
-        let value = of_op(resource, method, &op, &path);
+        let mut value = of_op(resource, method, &op, &path);
+        allow(&mut value, rule(&op, resource, mount));
         (method, path, value)
     });
     described.collect()
@@ -88,22 +91,24 @@ fn of_op(resource: &Resource, method: Method, op: &Op, path: &str) -> Value {
     operation(method, path, (parameters, body), answer(resource, shape))
 }
 
-fn of_verb(resource: &Resource, verb: &Verb, path: String) -> Operation {
+fn of_verb(resource: &Resource, verb: &Verb, (op, mount): (&Op, Option<&Mount>)) -> Operation {
+    let path = mount.map_or_else(|| template(resource, op), |mount| mounted_template(mount, op));
     let body = matches!(verb.method, Method::Post | Method::Put).then(|| json!({"type": "object"}));
     let inputs = (parameters(&path), body);
-    let value = operation(verb.method, &path, inputs, answer(resource, verb.reply));
+    let mut value = operation(verb.method, &path, inputs, answer(resource, verb.reply));
+    allow(&mut value, rule(op, resource, mount));
     (verb.method, path, value)
 }
 
 fn mounted(catalog: &Catalog, mount: &Mount, resource: &'static Resource) -> Vec<Operation> {
     if let Locate::Collection(verb) = mount.locate {
-        return vec![of_verb(resource, verb, format!("/v1.0/{}", mount.path))];
+        return vec![of_verb(resource, verb, (&Op::Ask(verb), Some(mount)))];
     }
     let mut all = plain(catalog, (resource, Some(mount)));
     let verbs = catalog.named(resource.name).map(|entry| entry.verbs.as_slice()).unwrap_or_default();
     let verbs = verbs.iter().map(|verb| (*verb, Op::Verb(Uuid::nil(), verb)));
     let offered = verbs.filter(|(_, op)| is_offered(catalog, (resource, Some(mount)), op));
-    all.extend(offered.map(|(verb, op)| of_verb(resource, verb, mounted_template(mount, &op))));
+    all.extend(offered.map(|(verb, op)| of_verb(resource, verb, (&op, Some(mount)))));
     all
 }
 
@@ -123,6 +128,20 @@ fn operation(method: Method, path: &str, inputs: (Vec<Value>, Option<Value>), an
         fields.insert("requestBody".to_owned(), json!({"content": content(schema)}));
     }
     operation
+}
+
+fn allow(operation: &mut Value, rule: Rule) {
+    let who = match rule {
+        Rule::Internal => "internal",
+        Rule::Platform => "platform",
+        Rule::Admin => "admin",
+        Rule::Staff => "staff",
+        Rule::Member => "member",
+        Rule::Own => "own",
+    };
+    if let Value::Object(fields) = operation {
+        fields.insert("x-access".to_owned(), who.into());
+    }
 }
 
 /// What stands in the path.
@@ -165,7 +184,8 @@ fn schemas(catalog: &Catalog) -> Map<String, Value> {
     let mut all = Map::from_iter([("Error".to_owned(), error())]);
     for resource in catalog.resources() {
         let name = pascal(resource.name);
-        let outward = resource.columns().filter(|field| !field.internal && (!field.secret || field.create));
+        // secrets too: they stand in the answer to a creation
+        let outward = resource.columns().filter(|field| !field.internal);
         all.insert(format!("{name}Create"), object(resource.fields.iter().filter(|f| f.create), true));
         all.insert(format!("{name}Update"), object(resource.fields.iter().filter(|f| f.update), false));
         all.insert(name, object(outward, false));

@@ -165,7 +165,12 @@ fn mount_op(
 }
 
 /// The rows of a resource, at its own path or, with other rules, at that of a mount.
-fn plain(catalog: &Catalog, method: &str, (path, query): (&str, &str), mount: Option<Mount>) -> Option<Routed> {
+fn plain(
+    catalog: &Catalog,
+    method: &str,
+    (path, query): (&str, &str),
+    mount: Option<Mount>,
+) -> Option<Routed> {
     let found = catalog.route(method, path, || page_of(query));
     let (resource, op) = match &found {
         Ok((resource, op)) => (*resource, op.clone()),
@@ -195,11 +200,7 @@ fn with_any_id(path: &str) -> String {
 }
 
 /// Is this for callers from outside, at this place? What is not has no route.
-pub(crate) fn is_offered(
-    catalog: &Catalog,
-    (resource, mount): (&Resource, Option<&Mount>),
-    op: &Op,
-) -> bool {
+pub(crate) fn is_offered(catalog: &Catalog, (resource, mount): (&Resource, Option<&Mount>), op: &Op) -> bool {
     let ops = mount.map_or(resource.ops, |mount| mount.ops);
     let stands_here = match op {
         Op::List(_) => ops.has(Ops::LIST),

@@ -134,7 +134,8 @@ async fn by_number(calls: &Calls, by: &Context, arrive: &Arrive) -> Result<Plan>
     Ok(Plan {
         customer: found.customer_id,
         source: stranger(arrive),
-        destination,
+        // carriers leave the + out; a number is stored, shown and priced with it
+        destination: Address { target: found.number, ..destination },
         flow: found.call_flow_id,
         actions: Vec::new(),
     })

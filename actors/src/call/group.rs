@@ -262,6 +262,8 @@ impl Group {
         self.alive.retain(|id| *id != call);
         if self.alive.is_empty() && self.answered.is_none() && !self.ending && !self.waiting.is_empty() {
             self.dial().await?;
+        } else if !self.alive.is_empty() {
+            self.write(Row::new(), "updated").await?;
         }
         self.settle().await
     }

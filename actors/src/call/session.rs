@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use protocol::ports::voice::{CAUSE_DURATION, CAUSE_FAILED, Command, EndedBy, LegEvent, Sound};
 use protocol::ports::{Unit, voice};
-use protocol::{Context, Result, Row, read};
+use protocol::{Context, Result, Row, read, time};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -168,16 +168,21 @@ impl Session {
         Ok(())
     }
 
-    /// Starts what ends a call in time: its longest duration, and the minute that the account cannot pay.
+    /// Starts what ends a call in time: its longest duration, and the minute that the account cannot pay. Both
+    /// count from the answer, also for a call that was rebuilt since.
     pub(super) fn watch_limits(&mut self, me: &Myself<Msg>) {
-        let answered = self.row.get("tm_progressing").and_then(Value::as_str).and_then(protocol::time::parse);
-        let elapsed =
-            answered.and_then(|at| (self.calls.deps.clock.now() - at).to_std().ok()).unwrap_or_default();
-        let longest = Duration::from_secs(self.calls.deps.settings.call_seconds).saturating_sub(elapsed);
-        // a rebuilt call goes on counting where it was
-        self.minutes = 1 + u32::try_from(elapsed.as_secs() / MINUTE.as_secs()).unwrap_or(u32::MAX - 1);
-        let minute = (MINUTE * self.minutes).saturating_sub(elapsed).saturating_sub(AHEAD);
+        let so_far = self.lasted();
+        self.minutes = u32::try_from(so_far.as_secs() / MINUTE.as_secs() + 1).unwrap_or(u32::MAX);
+        let longest = Duration::from_secs(self.calls.deps.settings.call_seconds).saturating_sub(so_far);
+        let minute = MINUTE.saturating_mul(self.minutes).saturating_sub(AHEAD + so_far);
         self.limits = vec![me.after(longest, Msg::TooLong), me.after(minute, Msg::Minute)];
+    }
+
+    /// Since the answer.
+    fn lasted(&self) -> Duration {
+        let answered = self.row.get("tm_progressing").and_then(Value::as_str).and_then(time::parse);
+        let lasted = answered.and_then(|at| (self.calls.deps.clock.now() - at).to_std().ok());
+        lasted.unwrap_or_default()
     }
 
     async fn minute(&mut self, me: &Myself<Msg>) -> Result<()> {
@@ -328,6 +333,7 @@ impl Session {
             (Some(_), Status::Terminating | Status::Canceling) => {
                 self.voice(Command::Hangup { cause: Reason::Normal.cause() }).await?;
             }
+            (Some(voice::LegState::Ringing), Status::Dialing) => self.ringing().await?,
             (Some(voice::LegState::Up), _) => self.watch_limits(me),
             (Some(_), _) => {}
         }

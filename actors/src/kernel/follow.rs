@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use protocol::ports::{Deps, Subscribe, Unit};
 use protocol::{Access, Event, Field, Ops, Resource, Result, Row};
 use serde_json::json;
@@ -44,10 +45,10 @@ impl Subscribe for Follow {
         if event.resource == DEAD_EVENT.name {
             return Ok(());
         }
-        for follower in self.mailbox.domain().followers(&event.r#type) {
-            self.persist(follower, &event).await?;
-        }
-        Ok(())
+        let followers = self.mailbox.domain().followers(&event.r#type);
+        // side by side: one that fails for a while delays no other
+        let done = join_all(followers.into_iter().map(|follower| self.persist(follower, &event))).await;
+        done.into_iter().collect()
     }
 }
 

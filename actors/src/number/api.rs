@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 pub(crate) use super::NUMBER;
 
-/// The live number with exactly this text, of any customer. Asked of the collection.
+/// The live number, with or without its `+`, of any customer. Asked of the collection.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct FindNumber {
     pub(crate) number: String,
@@ -21,6 +21,8 @@ impl Command for FindNumber {
 pub(crate) struct Found {
     pub(crate) id: Uuid,
     pub(crate) customer_id: Uuid,
+    /// With `+`, however it was asked for.
+    pub(crate) number: String,
     pub(crate) call_flow_id: Uuid,
     /// `normal` or `virtual`; a virtual one is no outgoing source.
     pub(crate) r#type: String,

@@ -7,15 +7,15 @@ use voice::{Account, Phone, PhoneEvent};
 
 use crate::platform::{PATIENCE, Platform, free_block};
 
-const PASSWORD: &str = "a-long-secret";
+pub(crate) const PASSWORD: &str = "a-long-secret";
 const AUDIBLE: f32 = -30.0;
 
-fn realm(platform: &Platform) -> String {
+pub(crate) fn realm(platform: &Platform) -> String {
     format!("{}.registrar.branchline.local", platform.welcome.customer_id)
 }
 
 /// A phone that is registered as a new extension, and the extension's id.
-async fn phone(platform: &Platform, extension: &str) -> (Phone, String) {
+pub(crate) async fn phone(platform: &Platform, extension: &str) -> (Phone, String) {
     let body = json!({"extension": extension, "password": PASSWORD, "name": extension, "detail": ""});
     let id = platform.made("extensions", body).await;
     let first = free_block();
@@ -26,7 +26,7 @@ async fn phone(platform: &Platform, extension: &str) -> (Phone, String) {
     (phone, id)
 }
 
-fn account(platform: &Platform, user: &str, password: &str) -> Account {
+pub(crate) fn account(platform: &Platform, user: &str, password: &str) -> Account {
     Account {
         server: platform.node.voice.local().udp,
         transport: Transport::Udp,
@@ -80,7 +80,7 @@ pub(crate) async fn hears(phone: &Phone, leg: LegId, frequency: u16) {
 }
 
 /// Every call of the customer is over; their rows, newest first.
-async fn all_over(platform: &Platform, count: usize) -> Vec<Value> {
+pub(crate) async fn all_over(platform: &Platform, count: usize) -> Vec<Value> {
     let over = |page: &Value| {
         let calls = page["result"].as_array().unwrap();
         calls.len() == count && calls.iter().all(|call| call["status"] == "hangup")

@@ -6,8 +6,14 @@
 mod api;
 mod calls;
 mod catalog;
+mod contract;
 mod flows;
+mod groups;
+mod kernel;
+mod nodes;
+mod overload;
 mod peers;
 mod platform;
+mod process;
 mod rows;
 mod tidy;

@@ -4,39 +4,49 @@ mod program;
 
 use protocol::ports::voice::{CAUSE_NORMAL, LegEvent, LegId};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Duration, Instant, sleep_until};
 use voice::{Phone, PhoneEvent};
 
-use crate::api::{LOOK, PATIENCE};
 use crate::calls::{ended, hears, rings, sees, until};
 use crate::market::{CALLED, Market, RATE, switch, to};
 use program::Program;
 
-/// In dB of full scale: nothing is heard.
-const SILENT: f32 = -60.0;
-/// What each side sends, in Hz.
-const TONES: [u16; 2] = [440, 1000];
+/// What the two sides send, in Hz: others after each kill, so that what is heard is no memory.
+const TONES: [[u16; 2]; 3] = [[440, 1000], [600, 1300], [800, 1700]];
 
-async fn hears_nothing(phone: &Phone, leg: LegId, frequency: u16) {
-    let limit = Instant::now() + PATIENCE;
-    while phone.hears(leg, frequency).await.unwrap() > SILENT {
-        assert!(Instant::now() < limit, "{frequency} Hz never ends");
-        sleep(LOOK).await;
-    }
+/// A call between two phones.
+struct Talk {
+    alice: Phone,
+    near: LegId,
+    bob: Phone,
+    far: LegId,
 }
 
-/// The first calls the second; each hears the other.
-async fn talk(program: &Program, alice: &Phone, bob: &Phone) -> (LegId, LegId) {
-    let near = alice.call(&format!("sip:200@{}", program.realm)).await.unwrap();
-    let far = rings(bob).await;
-    bob.ring(far).await.unwrap();
-    bob.answer(far).await.unwrap();
-    sees(alice, near, LegEvent::Answered).await;
-    alice.tone(near, TONES[0]).await.unwrap();
-    bob.tone(far, TONES[1]).await.unwrap();
-    hears(bob, far, TONES[0]).await;
-    hears(alice, near, TONES[1]).await;
-    (near, far)
+impl Talk {
+    /// The first calls the second, which rings.
+    async fn begin(program: &Program) -> Talk {
+        let (alice, bob) = (program.phone("100").await, program.phone("200").await);
+        let near = alice.call(&format!("sip:200@{}", program.realm)).await.unwrap();
+        let far = rings(&bob).await;
+        bob.ring(far).await.unwrap();
+        sees(&alice, near, LegEvent::Ringing).await;
+        Talk { alice, near, bob, far }
+    }
+
+    async fn answer(&self) {
+        self.bob.answer(self.far).await.unwrap();
+        sees(&self.alice, self.near, LegEvent::Answered).await;
+    }
+
+    async fn speak(&self, [first, second]: [u16; 2]) {
+        self.alice.tone(self.near, first).await.unwrap();
+        self.bob.tone(self.far, second).await.unwrap();
+    }
+
+    async fn is_heard(&self, [first, second]: [u16; 2]) {
+        hears(&self.bob, self.far, first).await;
+        hears(&self.alice, self.near, second).await;
+    }
 }
 
 fn all_are(page: &Value, count: usize, status: &str) -> bool {
@@ -57,19 +67,19 @@ async fn over(program: &Program, count: usize) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_phones_hear_each_other_again_after_the_node_was_killed() {
     let mut program = Program::start().await;
-    let (alice, bob) = (program.phone("100").await, program.phone("200").await);
-    let (near, far) = talk(&program, &alice, &bob).await;
-    for _ in 0..2 {
+    let talk = Talk::begin(&program).await;
+    talk.answer().await;
+    talk.speak(TONES[0]).await;
+    talk.is_heard(TONES[0]).await;
+    for tones in &TONES[1..] {
         program.kill().await;
-        hears_nothing(&bob, far, TONES[0]).await;
-        hears_nothing(&alice, near, TONES[1]).await;
+        talk.speak(*tones).await;
         program.again().await;
-        hears(&bob, far, TONES[0]).await;
-        hears(&alice, near, TONES[1]).await;
+        talk.is_heard(*tones).await;
     }
     program.api.becomes("calls", |page| all_are(page, 2, "progressing")).await;
-    bob.hangup(far, CAUSE_NORMAL).await.unwrap();
-    ended(&alice, near).await;
+    talk.bob.hangup(talk.far, CAUSE_NORMAL).await.unwrap();
+    ended(&talk.alice, talk.near).await;
     for entry in over(&program, 2).await {
         assert_eq!((&entry["reference_type"], &entry["amount_credit"]), (&json!("call_extension"), &json!(0)));
     }
@@ -79,22 +89,15 @@ async fn two_phones_hear_each_other_again_after_the_node_was_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_phone_that_rings_while_the_node_is_killed_can_still_answer() {
     let mut program = Program::start().await;
-    let (alice, bob) = (program.phone("100").await, program.phone("200").await);
-    let near = alice.call(&format!("sip:200@{}", program.realm)).await.unwrap();
-    let far = rings(&bob).await;
-    bob.ring(far).await.unwrap();
-    sees(&alice, near, LegEvent::Ringing).await;
+    let talk = Talk::begin(&program).await;
     program.kill().await;
     program.again().await;
     program.api.becomes("calls", |page| all_are(page, 2, "ringing")).await;
-    bob.answer(far).await.unwrap();
-    sees(&alice, near, LegEvent::Answered).await;
-    alice.tone(near, TONES[0]).await.unwrap();
-    bob.tone(far, TONES[1]).await.unwrap();
-    hears(&bob, far, TONES[0]).await;
-    hears(&alice, near, TONES[1]).await;
-    alice.hangup(near, CAUSE_NORMAL).await.unwrap();
-    ended(&bob, far).await;
+    talk.answer().await;
+    talk.speak(TONES[0]).await;
+    talk.is_heard(TONES[0]).await;
+    talk.alice.hangup(talk.near, CAUSE_NORMAL).await.unwrap();
+    ended(&talk.bob, talk.far).await;
     over(&program, 2).await;
     program.stop().await;
 }
@@ -102,15 +105,11 @@ async fn a_phone_that_rings_while_the_node_is_killed_can_still_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_gives_up_after_the_node_was_killed_stops_the_ringing() {
     let mut program = Program::start().await;
-    let (alice, bob) = (program.phone("100").await, program.phone("200").await);
-    let near = alice.call(&format!("sip:200@{}", program.realm)).await.unwrap();
-    let far = rings(&bob).await;
-    bob.ring(far).await.unwrap();
-    sees(&alice, near, LegEvent::Ringing).await;
+    let talk = Talk::begin(&program).await;
     program.kill().await;
     program.again().await;
-    alice.hangup(near, CAUSE_NORMAL).await.unwrap();
-    ended(&bob, far).await;
+    talk.alice.hangup(talk.near, CAUSE_NORMAL).await.unwrap();
+    ended(&talk.bob, talk.far).await;
     over(&program, 2).await;
     program.stop().await;
 }
@@ -149,5 +148,23 @@ async fn a_flow_that_waits_for_a_digit_goes_on_after_the_node_was_killed() {
     assert_eq!((&entries[0]["billable_units"], &entries[0]["amount_credit"]), (&json!(1), &json!(-RATE)));
     assert_eq!(market.balance().await, 1_000_000 - RATE);
     assert_eq!(market.ledger().await, market.balance().await);
+    program.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_longest_duration_of_a_call_counts_from_its_answer_and_not_from_the_restart() {
+    const LONGEST: Duration = Duration::from_secs(5);
+    let mut program = Program::with(&[("call-seconds", "5")]).await;
+    let talk = Talk::begin(&program).await;
+    let answered = Instant::now();
+    talk.answer().await;
+    program.kill().await;
+    // most of it passes while the node is down
+    sleep_until(answered + LONGEST - Duration::from_secs(2)).await;
+    program.again().await;
+    ended(&talk.bob, talk.far).await;
+    ended(&talk.alice, talk.near).await;
+    assert!(answered.elapsed() < LONGEST + Duration::from_secs(2), "{:?}", answered.elapsed());
+    over(&program, 2).await;
     program.stop().await;
 }

@@ -50,7 +50,11 @@ impl Side {
 }
 
 async fn compare(folder: &Folder, sides: [Side; 2], database: &std::path::Path) -> Result<()> {
-    println!("CPU a second when idle: node {:.1} ms, bare {:.1} ms", sides[0].idle().await?, sides[1].idle().await?);
+    println!(
+        "CPU a second when idle: node {:.1} ms, bare {:.1} ms",
+        sides[0].idle().await?,
+        sides[1].idle().await?
+    );
     let (mut committed, mut called) = (0, 0);
     let rounds = in_turns(ROUNDS, 2, async |side| {
         let transactions = Transactions::watch(database)?;

@@ -16,7 +16,8 @@ pub(crate) async fn set(node: &BenchNode) -> Result<()> {
     let login = json!({"username": node.first("username").await?, "password": node.first("password").await?});
     let login = Api::connect(node.http, "").await?.send("POST", "/auth/login", login).await?;
     let mut operator = Api::connect(node.http, text(&login, "token")?).await?;
-    let carrier = json!({"name": "sipp", "type": "sip", "hostname": "127.0.0.1:5999", "addresses": ["127.0.0.1"]});
+    let carrier =
+        json!({"name": "sipp", "type": "sip", "hostname": "127.0.0.1:5999", "addresses": ["127.0.0.1"]});
     operator.send("POST", "/v1.0/providers", carrier).await?;
     let account = customer.send("GET", "/v1.0/billing_account", Value::Null).await?;
     let add = format!("/v1.0/billing_accounts/{}/balance_add_force", text(&account, "id")?);

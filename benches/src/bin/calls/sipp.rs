@@ -24,7 +24,8 @@ pub(crate) struct Calls {
 }
 
 pub(crate) fn is_installed() -> bool {
-    let asked = std::process::Command::new("sipp").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let asked =
+        std::process::Command::new("sipp").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status();
     asked.is_ok()
 }
 

@@ -62,7 +62,8 @@ async fn answer(stream: TcpStream, headers: HeaderMap, body: Bytes) {
         *response.headers_mut() = headers.clone();
         async { Ok::<_, Infallible>(response) }
     });
-    let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    let served =
+        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
     // a client that goes away is the end of its connection
     let _ = served.await;
 }

@@ -136,7 +136,12 @@ async fn measure() -> Result<()> {
     // the row changes no more
     sleep(Duration::from_secs(1)).await;
     let answer = api.ask("GET", &format!("/v1.0/calls/{id}"), &Value::Null).await?;
-    println!("the answer: {}, {} headers, a body of {} bytes", answer.status(), answer.headers().len(), answer.body().len());
+    println!(
+        "the answer: {}, {} headers, a body of {} bytes",
+        answer.status(),
+        answer.headers().len(),
+        answer.body().len()
+    );
     let (bare, address) = bare(&folder, &answer).await?;
     compare(&sides(&node, &key, &id, (bare.process, address))).await?;
     bare.stop().await?;

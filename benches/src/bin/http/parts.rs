@@ -64,7 +64,8 @@ where
 
 pub(crate) async fn measure(data: &Path, id: Uuid) -> Result<()> {
     let data = data.display().to_string();
-    let args = ["bench", "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--data", &data];
+    let args =
+        ["bench", "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--data", &data];
     let cli = config::parse(args, |_| None).map_err(|_| Error::internal("the arguments are good"))?;
     let node = Node::start(Plan::of(&cli.config)).await?;
     let resource = node.deps.catalog()?.named("call").map(|entry| entry.resource);

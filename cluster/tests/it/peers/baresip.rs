@@ -1,5 +1,6 @@
 //! One baresip process on a network of its own, driven through its control port.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -26,6 +27,8 @@ pub(super) struct Baresip {
     folder: PathBuf,
     control: TcpStream,
     heard: Vec<u8>,
+    /// What nobody has asked for yet.
+    said: VecDeque<Value>,
     _child: Child,
 }
 
@@ -50,7 +53,7 @@ impl Baresip {
             .spawn()
             .expect("baresip is installed");
         let control = connect(network).await;
-        let mut phone = Baresip { folder, control, heard: Vec::new(), _child: child };
+        let mut phone = Baresip { folder, control, heard: Vec::new(), said: VecDeque::new(), _child: child };
         let node = platform.node.voice.local().udp;
         let account = format!(
             "<sip:{number}@{}>;auth_user={number};auth_pass={PASSWORD};outbound=\"sip:{node}\";regint=300;\
@@ -91,13 +94,15 @@ impl Baresip {
         files.filter(|path| path.to_string_lossy().ends_with("-dec.wav")).collect()
     }
 
+    /// The first message that is wanted; an answer may come after events that it caused, so others are kept.
     async fn hears_of(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         let search = async {
             loop {
-                let said = self.message().await;
-                if wanted(&said) {
-                    return said;
+                if let Some(at) = self.said.iter().position(&wanted) {
+                    return self.said.remove(at).expect("it is there");
                 }
+                let said = self.message().await;
+                self.said.push_back(said);
             }
         };
         timeout(PATIENCE, search).await.expect("baresip says so in time")

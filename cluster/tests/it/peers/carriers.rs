@@ -12,6 +12,12 @@ use crate::platform::{HERE, Platform, free_port};
 const CREDIT: i64 = 10;
 const MINUTE: i64 = 10_000;
 
+/// Takes the call, and longer than a second: what is shorter costs nothing.
+fn talk() -> Value {
+    let pause = json!({"duration": 1_000});
+    json!([{"type": "answer"}, {"type": "beep"}, {"type": "sleep", "option": pause}, {"type": "hangup"}])
+}
+
 /// The customer may call the telephone network, from a number of its own that has this flow.
 pub(super) async fn number_with_flow(platform: &Platform, actions: Value) {
     let operator = platform.operator().await;
@@ -76,7 +82,7 @@ async fn twenty_calls_of_a_carrier_are_answered_and_paid_for() {
         return;
     }
     let platform = Platform::start().await;
-    number_with_flow(&platform, json!([{"type": "answer"}, {"type": "beep"}, {"type": "hangup"}])).await;
+    number_with_flow(&platform, talk()).await;
     carrier(&platform, SocketAddr::new(HERE, free_port()), 1).await;
     let (number, calls) = (OWN.trim_start_matches('+'), CALLS.to_string());
     Sipp::turn(&platform, &Scenario::File("number"), &["-s", number, "-r", "10", "-m", &calls])
@@ -115,8 +121,7 @@ async fn the_api_calls_through_a_carrier_that_answers() {
     number_with_flow(&platform, json!([])).await;
     let sipp = Sipp::listen(&platform, (&Scenario::Own("uas"), free_port()), &["-m", "1"]).await;
     carrier(&platform, sipp.at, 1).await;
-    let (status, placed) =
-        call(&platform, ("tel", CALLED), json!([{"type": "beep"}, {"type": "hangup"}])).await;
+    let (status, placed) = call(&platform, ("tel", CALLED), talk()).await;
     assert_eq!(status, 200, "{placed}");
     sipp.succeeds().await;
     let calls = all_over(&platform, 1).await;
@@ -132,8 +137,7 @@ async fn a_busy_number_is_busy_at_every_carrier() {
     }
     let platform = Platform::start().await;
     number_with_flow(&platform, json!([])).await;
-    let busy = ["-m", "1", "-key", "verdict", "486 Busy Here"];
-    let busy = Sipp::listen(&platform, (&Scenario::File("refuse"), free_port()), &busy).await;
+    let busy = Sipp::listen(&platform, (&Scenario::File("busy"), free_port()), &["-m", "1"]).await;
     let other = Sipp::listen(&platform, (&Scenario::Own("uas"), free_port()), &[]).await;
     carrier(&platform, busy.at, 1).await;
     carrier(&platform, other.at, 2).await;
@@ -153,12 +157,11 @@ async fn a_carrier_that_has_no_line_leaves_the_call_to_the_next() {
     }
     let platform = Platform::start().await;
     number_with_flow(&platform, json!([])).await;
-    let full = ["-m", "1", "-key", "verdict", "503 Service Unavailable"];
-    let full = Sipp::listen(&platform, (&Scenario::File("refuse"), free_port()), &full).await;
+    let full = Sipp::listen(&platform, (&Scenario::File("unavailable"), free_port()), &["-m", "1"]).await;
     let next = Sipp::listen(&platform, (&Scenario::Own("uas"), free_port()), &["-m", "1"]).await;
     carrier(&platform, full.at, 1).await;
     carrier(&platform, next.at, 2).await;
-    assert_eq!(call(&platform, ("tel", CALLED), json!([{"type": "beep"}, {"type": "hangup"}])).await.0, 200);
+    assert_eq!(call(&platform, ("tel", CALLED), talk()).await.0, 200);
     full.succeeds().await;
     next.succeeds().await;
     let calls = all_over(&platform, 1).await;

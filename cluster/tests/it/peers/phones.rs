@@ -117,7 +117,7 @@ async fn baresip_calls_a_number_and_its_key_decides_where_the_flow_goes() {
             {"id": id(2), "type": "beep"},
             {"id": id(3), "type": "digits_receive", "option": {"duration": 15_000, "length": 1}},
             {"id": id(4), "type": "branch", "option": {"default_target_id": id(6), "target_ids": {"7": id(5)}}},
-            {"id": id(5), "type": "block"},
+            {"id": id(5), "type": "sleep", "option": {"duration": 60_000}},
             {"id": id(6), "type": "hangup"},
         ]),
     )
@@ -127,7 +127,7 @@ async fn baresip_calls_a_number_and_its_key_decides_where_the_flow_goes() {
     phone.sees("CALL_ESTABLISHED").await;
     phone.recorded(VOICE).await;
     phone.does("sndcode", "7").await;
-    platform.becomes("activeflows", |page| page["result"][0]["current_action"]["type"] == "block").await;
+    platform.becomes("activeflows", |page| page["result"][0]["current_action"]["type"] == "sleep").await;
     phone.does("hangup", "").await;
     phone.sees("CALL_CLOSED").await;
     let calls = all_over(&platform, 1).await;

@@ -8,7 +8,7 @@ use tokio::net::UdpSocket;
 use tokio::process::{Child, Command};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
-use crate::platform::{HERE, PATIENCE, Platform, free_port};
+use crate::platform::{HERE, PATIENCE, Platform, free_block, free_port};
 
 /// What sipp itself can do, or one of our files.
 pub(super) enum Scenario {
@@ -39,7 +39,7 @@ impl Sipp {
         let sipp = Self::start(platform, from, arguments);
         let limit = Instant::now() + PATIENCE;
         while UdpSocket::bind(sipp.at).await.is_ok() {
-            assert!(Instant::now() < limit, "sipp never listens");
+            assert!(Instant::now() < limit, "sipp never listens: {}", sipp.complaints());
             sleep(Duration::from_millis(20)).await;
         }
         sipp
@@ -52,7 +52,7 @@ impl Sipp {
             Scenario::File(name) => ["-sf".to_owned(), file(name)],
         };
         let address =
-            ["-i", "127.0.0.1", "-p", &port.to_string(), "-mp", &free_port().to_string()].map(str::to_owned);
+            ["-i", "127.0.0.1", "-p", &port.to_string(), "-mp", &free_block().to_string()].map(str::to_owned);
         let child = Command::new("sipp")
             .args(arguments)
             .args(scenario)
@@ -70,20 +70,22 @@ impl Sipp {
     }
 
     /// It came to its end, and every call went as the scenario says.
-    pub(super) async fn succeeds(self) {
-        let errors = self.errors.clone();
-        let code = self.ends().await;
-        assert_eq!(code, Some(0), "{}", std::fs::read_to_string(errors).unwrap_or_default());
+    pub(super) async fn succeeds(mut self) {
+        assert_eq!(self.ends().await, Some(0), "{}", self.complaints());
     }
 
     /// It came to its end, and a call did not go as the scenario says.
-    pub(super) async fn fails(self) {
-        assert_eq!(self.ends().await, Some(1));
+    pub(super) async fn fails(mut self) {
+        assert_eq!(self.ends().await, Some(1), "{}", self.complaints());
     }
 
-    async fn ends(mut self) -> Option<i32> {
+    async fn ends(&mut self) -> Option<i32> {
         let status = timeout(PATIENCE, self.child.wait()).await.expect("sipp ends in time");
         status.expect("its status").code()
+    }
+
+    fn complaints(&self) -> String {
+        std::fs::read_to_string(&self.errors).unwrap_or_default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The real program as a process of its own, which a test may kill and start again on the same folder and ports.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use protocol::ports::voice::Transport;
@@ -29,6 +29,11 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) async fn start() -> Program {
+        Self::with(&[]).await
+    }
+
+    /// With more flags.
+    pub(super) async fn with(more: &[(&str, &str)]) -> Program {
         let folder = std::env::temp_dir().join(format!("branchline-it-{}", uuid::Uuid::now_v7()));
         let [http, sip, grpc] = [(); 3].map(|()| SocketAddr::new(HERE, free_port()));
         let media = free_block();
@@ -44,14 +49,17 @@ impl Program {
             ("address-rate", "0".to_owned()),
             ("log", "warn".to_owned()),
         ];
-        let flags: Vec<_> = flags.into_iter().flat_map(|(name, value)| [format!("--{name}"), value]).collect();
+        let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let flags = flags.into_iter().chain(more);
+        let flags: Vec<_> = flags.flat_map(|(name, value)| [format!("--{name}"), value]).collect();
         let process = spawn(&flags);
         let nobody = Api::new(http, "");
         let access = first_access(&folder).await;
         let [username, password, key] = ["username", "password", "accesskey"].map(|name| said(&access, name));
         let api = nobody.with_key(&key);
         let customer = api_is_up(&api).await;
-        let operator = nobody.login(&username, &password).await;
+        // the admin is the last that the first start makes
+        let operator = until(async || nobody.try_login(&username, &password).await).await;
         let realm = format!("{customer}.registrar.branchline.local");
         Program { process, folder, sip, grpc, flags, api, operator, realm }
     }
@@ -109,17 +117,25 @@ fn spawn(flags: &[String]) -> Child {
     command().args(flags).stdout(Stdio::null()).spawn().unwrap()
 }
 
-/// The file with the first credentials, once it is complete.
-async fn first_access(folder: &std::path::Path) -> String {
+/// What `attempt` finds, once it finds something.
+async fn until<T>(attempt: impl AsyncFn() -> Option<T>) -> T {
     let limit = Instant::now() + PATIENCE;
     loop {
-        let text = std::fs::read_to_string(folder.join("first-access.txt")).unwrap_or_default();
-        if !said(&text, "accesskey").is_empty() {
-            return text;
+        if let Some(found) = attempt().await {
+            return found;
         }
-        assert!(Instant::now() < limit, "it never started");
+        assert!(Instant::now() < limit, "the node does not come up");
         sleep(LOOK).await;
     }
+}
+
+/// The file with the first credentials, once it is complete.
+async fn first_access(folder: &Path) -> String {
+    let complete = async || {
+        let text = std::fs::read_to_string(folder.join("first-access.txt")).unwrap_or_default();
+        (!said(&text, "accesskey").is_empty()).then_some(text)
+    };
+    until(complete).await
 }
 
 fn said(text: &str, name: &str) -> String {
@@ -129,12 +145,9 @@ fn said(text: &str, name: &str) -> String {
 
 /// The customer's id, once the API answers.
 async fn api_is_up(api: &Api) -> String {
-    let limit = Instant::now() + PATIENCE;
-    loop {
-        if let Some((200, customer)) = api.ask("GET", "v1.0/customer", Value::Null).await {
-            return customer["id"].as_str().unwrap().to_owned();
-        }
-        assert!(Instant::now() < limit, "it does not answer");
-        sleep(LOOK).await;
-    }
+    let customer = async || match api.ask("GET", "v1.0/customer", Value::Null).await {
+        Some((200, customer)) => customer["id"].as_str().map(str::to_owned),
+        Some(_) | None => None,
+    };
+    until(customer).await
 }

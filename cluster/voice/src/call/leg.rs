@@ -85,7 +85,6 @@ impl Leg {
             failed(&shared, id, &handle).await;
         }
         shared.dialogs.remove(&key);
-        shared.legs.remove(&id);
         if let Some(identity) = identity {
             shared.invites.remove(&identity);
         }
@@ -145,6 +144,7 @@ impl Leg {
 
     /// Carries out effects; false once the leg is closed.
     async fn perform(&mut self, effects: Vec<Effect>) -> bool {
+        let mut open = true;
         for effect in effects {
             match effect {
                 Effect::Journal => self.journal().await,
@@ -161,13 +161,13 @@ impl Leg {
                 Effect::After(timer, delay) => self.after(timer, delay),
                 Effect::Close => {
                     self.close().await;
-                    return false;
+                    open = false;
                 }
             }
         }
         self.handle.set(self.dialog.state());
         self.drop_replies();
-        true
+        open
     }
 
     /// A reply is needed until its request is answered; only INVITE is answered later.
@@ -226,6 +226,7 @@ impl Leg {
         if let Err(error) = self.shared.outside.erase(self.id).await {
             warn!(leg = %self.id, %error, "dialog not erased");
         }
+        self.shared.legs.remove(&self.id);
     }
 }
 
@@ -234,6 +235,7 @@ async fn failed(shared: &Shared, leg: LegId, handle: &Handle) {
     let reported = handle.state().is_none();
     handle.set(None);
     shared.media.close(leg);
+    shared.legs.remove(&leg);
     if reported {
         return;
     }

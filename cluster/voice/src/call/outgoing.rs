@@ -35,9 +35,10 @@ fn invite(dialog: &mut Dialog, credentials: &str) -> Vec<Effect> {
     vec![Effect::Journal, Effect::Ask(Box::new(request))]
 }
 
+/// Closed before it is reported: who hears of the end may dial the same leg again, through another carrier.
 fn over(cause: u16, status: u16, by: EndedBy) -> Vec<Effect> {
     let [media, report, _] = finish::ended(cause, status, by);
-    vec![media, report, Effect::Close]
+    vec![media, Effect::Close, report]
 }
 
 /// A response to our first INVITE.

@@ -90,7 +90,7 @@ pub(crate) enum Effect {
     CloseMedia,
     Report(LegEvent),
     After(Timer, Duration),
-    /// The leg is over: its journal entry goes, and its task.
+    /// The leg is over: its journal entry and its name go, and behind the other effects its task.
     Close,
 }
 

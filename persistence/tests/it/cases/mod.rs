@@ -31,6 +31,7 @@ pub(crate) fn all() -> Vec<Case> {
     vec![
         case("values come back as they went in", rows::values_come_back),
         case("bad values and columns are refused", rows::bad_values_are_refused),
+        case("lists are found by what they hold", rows::lists_are_found_by_what_they_hold),
         case("a taken id or value is refused", rows::taken_is_refused),
         case("a unique value is free after a deletion", rows::unique_among_live),
         case("a stale revision is a conflict", rows::stale_is_a_conflict),

@@ -1,0 +1,75 @@
+//! A real store that can be cut off, as a database behind a network can.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use protocol::ports::{Entry, Filter, Store, Timer, Unit};
+use protocol::{Error, Event, Page, Resource, Result, Row, Scope};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+pub(super) struct Switch {
+    store: Arc<dyn Store>,
+    away: AtomicBool,
+}
+
+impl Switch {
+    pub(super) fn before(store: Arc<dyn Store>) -> Self {
+        Switch { store, away: AtomicBool::new(false) }
+    }
+
+    pub(super) fn cut(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    fn through(&self) -> Result<&Arc<dyn Store>> {
+        match self.away.load(Ordering::SeqCst) {
+            true => Err(Error::unavailable("the database cannot be reached")),
+            false => Ok(&self.store),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Switch {
+    async fn get(&self, of: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Row>> {
+        self.through()?.get(of, scope, id).await
+    }
+    async fn list(&self, of: &'static Resource, scope: Scope, by: &Filter, page: &Page) -> Result<Vec<Row>> {
+        self.through()?.list(of, scope, by, page).await
+    }
+    async fn count(&self, of: &'static Resource, scope: Scope, by: &Filter) -> Result<u64> {
+        self.through()?.count(of, scope, by).await
+    }
+    async fn commit(&self, unit: Unit) -> Result<()> {
+        self.through()?.commit(unit).await
+    }
+    async fn journal(&self, kind: &'static str, node: Option<&str>) -> Result<Vec<Entry>> {
+        self.through()?.journal(kind, node).await
+    }
+    async fn children(&self, kind: &'static str, parent: Uuid) -> Result<Vec<Entry>> {
+        self.through()?.children(kind, parent).await
+    }
+    async fn entry(&self, kind: &'static str, id: Uuid) -> Result<Option<Entry>> {
+        self.through()?.entry(kind, id).await
+    }
+    async fn timers(&self, most: u32) -> Result<Vec<Timer>> {
+        self.through()?.timers(most).await
+    }
+    async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Event)>> {
+        self.through()?.outbox(after, most).await
+    }
+    async fn forget(&self, delivered: &[i64]) -> Result<()> {
+        self.through()?.forget(delivered).await
+    }
+    fn committed(&self) -> watch::Receiver<u64> {
+        self.store.committed()
+    }
+    async fn health(&self) -> Result<()> {
+        self.through()?.health().await
+    }
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}

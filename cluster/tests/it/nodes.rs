@@ -1,0 +1,153 @@
+//! Two nodes that share a broker and nothing else: each serves its domains to the other.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use cluster::Node;
+use cluster::bus::memory::{Broker, MemoryBus};
+use protocol::ports::{Bus as _, Store as _};
+use protocol::{Scope, sock};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::platform::{PATIENCE, Platform, plan};
+
+/// What the other node serves.
+const AFAR: [&str; 2] = ["tag-manager", "timeline-manager"];
+/// A refusal takes no longer.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+struct Pair {
+    far: Node,
+    folder: std::path::PathBuf,
+    near: Platform,
+    broker: Broker,
+}
+
+/// A node that serves only [`AFAR`], in a folder of its own.
+async fn far(broker: &Broker, folder: &std::path::Path) -> Node {
+    let mut plan = plan(folder.to_owned());
+    plan.settings.node = "far".into();
+    plan.serve = AFAR.map(String::from).to_vec();
+    plan.broker = broker.clone();
+    Node::start(plan).await.unwrap()
+}
+
+impl Pair {
+    async fn start() -> Pair {
+        let broker = Broker::default();
+        let folder = std::env::temp_dir().join(format!("branchline-far-{}", uuid::Uuid::now_v7()));
+        let far = far(&broker, &folder).await;
+        assert!(far.gateway.is_none());
+        let domains: BTreeSet<&str> = far.deps.catalog().unwrap().entries.iter().map(|e| e.domain).collect();
+        let others = domains.into_iter().filter(|name| !AFAR.contains(name)).chain(["gateway"]);
+        let serve: Vec<String> = others.map(String::from).collect();
+        let shared = broker.clone();
+        let near = Platform::with(|plan| {
+            plan.settings.node = "near".into();
+            plan.serve = serve;
+            plan.broker = shared;
+        })
+        .await;
+        Pair { far, folder, near, broker }
+    }
+
+    async fn stop(self) {
+        self.near.stop().await;
+        self.far.stop(Duration::from_secs(5)).await;
+        let _ = std::fs::remove_dir_all(self.folder);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_another_node_is_like_one_of_our_own() {
+    let pair = Pair::start().await;
+    let near = &pair.near;
+    let tag = near.made("tags", json!({"name": "vip", "detail": "pays"})).await;
+    let path = format!("tags/{tag}");
+    let (_, row) = near.put(&path, json!({"detail": "pays well"})).await;
+    assert_eq!((&row["name"], &row["detail"]), (&json!("vip"), &json!("pays well")));
+    assert_eq!(near.get("tags").await.1["result"][0]["id"], json!(tag));
+    assert_eq!(near.post("tags", json!({"name": 1})).await.0, 400);
+    let (id, of) = (tag.parse().unwrap(), pair.far.deps.catalog().unwrap().named("tag").unwrap().resource);
+    assert!(near.node.deps.store.get(of, Scope::Platform, id).await.unwrap().is_none(), "not kept here");
+    assert!(pair.far.deps.store.get(of, Scope::Platform, id).await.unwrap().is_some());
+    assert_eq!(near.delete(&path).await.0, 200);
+    assert_eq!(near.get(&path).await.0, 404);
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_service_of_voipbin_could_ask_the_same() {
+    let pair = Pair::start().await;
+    let tag = pair.near.made("tags", json!({"name": "vip"})).await;
+    let peer = MemoryBus::new(pair.broker.clone());
+    let request = json!({
+        "uri": format!("/v1/tags/{tag}"), "method": "GET", "publisher": "api-manager",
+        "data_type": "application/json", "data": null,
+    });
+    let request: sock::Request = serde_json::from_value(request).unwrap();
+    let answer = peer.ask("bin-manager.tag-manager.request", request.clone()).await.unwrap();
+    assert_eq!((answer.status_code, &*answer.data_type), (200, "application/json"));
+    assert_eq!(answer.data["name"], "vip");
+    let nobody = sock::Request { uri: format!("/v1/tags/{}", uuid::Uuid::now_v7()), ..request };
+    assert_eq!(peer.ask("bin-manager.tag-manager.request", nobody).await.unwrap().status_code, 404);
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_cross_in_both_directions() {
+    let pair = Pair::start().await;
+    let mut here = pair.near.node.deps.bus.watch().await.unwrap();
+    let tag = pair.near.made("tags", json!({"name": "vip"})).await;
+    let told = async { while here.recv().await.unwrap().r#type != "tag_created" {} };
+    timeout(PATIENCE, told).await.expect("told here");
+    let flow = pair.near.made("flows", json!({"name": "f", "actions": []})).await;
+    for (path, r#type) in [(format!("tags/{tag}"), "tag_created"), (format!("flows/{flow}"), "flow_created")]
+    {
+        let noted = |page: &Value| {
+            page["result"].as_array().is_some_and(|rows| rows.iter().any(|row| row["event_type"] == r#type))
+        };
+        pair.near.becomes(&format!("timelines/{path}/events"), noted).await;
+    }
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_row_of_another_node_does_not_exist() {
+    let pair = Pair::start().await;
+    let (_, stranger) = pair.near.another_customer("stranger@example.com").await;
+    let tag = pair.near.made("tags", json!({"name": "mine"})).await;
+    let never = uuid::Uuid::now_v7();
+    for method in ["GET", "PUT", "DELETE"] {
+        let body = if method == "PUT" { json!({"name": "theirs"}) } else { Value::Null };
+        let ask = |id: String| pair.near.send_as(&stranger, method, id.leak(), body.clone());
+        let foreign = ask(format!("v1.0/tags/{tag}")).await;
+        assert_eq!((foreign.0, &foreign), (404, &ask(format!("v1.0/tags/{never}")).await), "{method}");
+    }
+    let theirs = pair.near.send_as(&stranger, "GET", "v1.0/tags", Value::Null).await;
+    assert_eq!(theirs.1["result"], json!([]));
+    assert_eq!(pair.near.get(&format!("tags/{tag}")).await.1["name"], "mine");
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_node_that_serves_it_a_request_is_refused_at_once() {
+    let Pair { far: gone, folder, near, broker } = Pair::start().await;
+    let tag = near.made("tags", json!({"name": "kept"})).await;
+    gone.stop(Duration::from_secs(5)).await;
+    for _ in 0..10 {
+        let since = Instant::now();
+        let (status, answer) = near.get(&format!("tags/{tag}")).await;
+        assert_eq!((status, &answer["error"]["reason"]), (503, &json!("SERVICE_UNAVAILABLE")));
+        assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
+    }
+    assert_eq!(near.get("customer").await.0, 200, "the rest goes on");
+    let back = far(&broker, &folder).await;
+    let limit = Instant::now() + PATIENCE;
+    while near.get(&format!("tags/{tag}")).await.0 != 200 {
+        assert!(Instant::now() < limit, "never served again");
+        sleep(Duration::from_millis(20)).await;
+    }
+    Pair { far: back, folder, near, broker }.stop().await;
+}

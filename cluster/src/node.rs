@@ -39,7 +39,10 @@ impl Node {
             Error::invalid(format!("cannot make the folder {folder}: {error}; give another one with --data"))
         })?;
         let node = settings.node.clone();
-        let store = persistence::open(&store, &node, &actors::resources()).await?;
+        let store = persistence::open(&store, &node, &actors::resources()).await.map_err(|mut error| {
+            error.message = format!("--store: {}", error.message);
+            error
+        })?;
         let host = Arc::new(Host::default());
         let dialogs = Arc::new(Dialogs { store: store.clone(), node: node.clone() });
         let voice = voice::start(voice, host.clone(), dialogs).await?;
@@ -146,7 +149,7 @@ fn grow(deps: &Deps, here: Vec<Mailbox>, consumers: Consumers) -> Supervisor {
             () = telemetry::metrics::upkeep() => Err(Error::internal("it never ends")),
         }
     });
-    root.child(hold(consumers)).child(kernel::outbox(deps)).child(kernel::timers(deps)).child(upkeep)
+    root.child(kernel::outbox(deps)).child(kernel::timers(deps)).child(upkeep).child(hold(consumers))
 }
 
 /// Ends the consumers when its turn to stop has come, and only then.

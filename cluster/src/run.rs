@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use protocol::{Error, Result};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Cli, Command, Config};
 use crate::node::serves;
@@ -69,7 +69,12 @@ async fn serve(config: &Config) -> Result<()> {
         }
     }
     telemetry::metrics::install();
-    let node = Node::start(Plan::of(config)).await?;
+    // from here on: whoever is impatient may stop it before it has started
+    let mut stop = Stop::listen()?;
+    let node = tokio::select! {
+        node = Node::start(Plan::of(config)) => node?,
+        () = stop.told() => return Ok(()),
+    };
     announce(&node);
     if let Err(error) = welcome(&node, config).await {
         node.stop(config.stop_within()).await;
@@ -77,7 +82,7 @@ async fn serve(config: &Config) -> Result<()> {
     }
     let outcome = tokio::select! {
         outcome = node.ended() => outcome,
-        () = told_to_stop() => Outcome::Shutdown,
+        () = stop.told() => Outcome::Shutdown,
     };
     node.stop(config.stop_within()).await;
     match outcome {
@@ -103,13 +108,21 @@ fn announce(node: &Node) {
 }
 
 /// SIGTERM from a supervisor, SIGINT from a terminal.
-async fn told_to_stop() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+struct Stop {
+    term: Signal,
+    int: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Stop> {
+        let listen = |kind| signal(kind).map_err(Error::internal);
+        Ok(Stop { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
+    }
+
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
     }
 }

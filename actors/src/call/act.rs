@@ -46,11 +46,6 @@ pub(super) async fn cut_short(calls: Arc<Calls>, by: Context, id: Uuid, short: C
     calls.live.ask(id, &by, |reply| Msg::CutShort(short.turn, reply)).await
 }
 
-/// One execution of an action, as the engine names it: in a loop the same action runs many times.
-pub(super) fn run_id(turn: Turn) -> Uuid {
-    Uuid::new_v5(&turn.action_id, &turn.number.to_be_bytes())
-}
-
 impl Session {
     pub(super) async fn act(&mut self, act: Act, reply: Reply<()>, me: &Myself<Msg>) -> Result<()> {
         let under_way = self.doing.as_ref().is_some_and(|(turn, _)| *turn == act.turn);
@@ -64,7 +59,7 @@ impl Session {
         action["tm_execute"] = now(&self.calls.deps);
         self.write(patch([("action", action)]), "updated").await?;
         let _ = reply.send(Ok(()));
-        match self.begin(run_id(act.turn), act.instruction, me).await {
+        match self.begin(act.turn.run(), act.instruction, me).await {
             Ok(Some(doing)) => self.doing = Some((act.turn, doing)),
             Ok(None) => self.finish(act.turn, String::new()).await?,
             Err(error) => self.finish(act.turn, error.to_string()).await?,
@@ -181,9 +176,7 @@ impl Session {
             Err(error) => Err(error),
         };
         match (played, &self.doing) {
-            (Err(error), Some((turn, _))) if run_id(*turn) == id => {
-                self.finish(*turn, error.to_string()).await
-            }
+            (Err(error), Some((turn, _))) if turn.run() == id => self.finish(*turn, error.to_string()).await,
             (Err(error), _) => {
                 tracing::info!(call = %self.id, %error, "nothing to play");
                 Ok(())

@@ -87,6 +87,8 @@ pub(crate) struct Placed {
 /// Opens a two-party bridge and rings the destinations into it. The caller then has its own call join it.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ConnectTo {
+    /// Becomes the bridge's id: asked twice, it rings once.
+    pub(crate) key: Uuid,
     pub(crate) source: Address,
     pub(crate) destinations: Vec<Address>,
     pub(crate) early_media: bool,
@@ -96,6 +98,12 @@ pub(crate) struct ConnectTo {
 impl Command for ConnectTo {
     const VERB: Verb = Verb::internal("connect");
     type Reply = Connected;
+}
+
+impl Placed {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.call_ids.is_empty() && self.groupcall_ids.is_empty()
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -97,7 +97,7 @@ pub(crate) static GROUPCALL: Resource = Resource::new(
         Field::map("variables").create().internal(),
         Field::list("legs").internal(),
         Field::text("anonymous").internal(),
-        Field::id("confbridge_id").internal(),
+        Field::id("confbridge_id").filter().internal(),
         Field::text("node").filter().internal(),
     ],
 )

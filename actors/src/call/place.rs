@@ -15,7 +15,7 @@ use crate::flow::api::check_actions;
 use crate::kernel::id_of;
 
 /// The most destinations of one request.
-const MOST: usize = 50;
+pub(super) const MOST: u32 = 50;
 
 #[derive(Deserialize)]
 #[serde(default)]
@@ -80,7 +80,7 @@ pub(super) async fn fan_out(
     destinations: Vec<Address>,
     bridge: Uuid,
 ) -> Result<Made> {
-    if destinations.is_empty() || destinations.len() > MOST {
+    if destinations.is_empty() || destinations.len() > MOST as usize {
         return Err(Error::invalid(format!("destinations must hold 1 to {MOST} addresses")));
     }
     let source =

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::Duration;
 use uuid::Uuid;
 
-use super::act::{Doing, run_id};
+use super::act::Doing;
 use super::api::{Act, Finished};
 use super::calls::{Calls, now, on_behalf, patch};
 use super::outgoing::Attempts;
@@ -304,7 +304,7 @@ impl Session {
     /// Reports the action as finished whose run this was, if it is the one under way.
     async fn finish_if(&mut self, run: Uuid) -> Result<()> {
         match self.doing {
-            Some((turn, _)) if run_id(turn) == run => self.finish(turn, String::new()).await,
+            Some((turn, _)) if turn.run() == run => self.finish(turn, String::new()).await,
             Some(_) | None => Ok(()),
         }
     }

@@ -90,7 +90,7 @@ pub(super) async fn perform(
     (turn, instruction): (Turn, Instruction),
 ) -> Report {
     let outcome = match instruction {
-        Instruction::Connect(to) => connect(flows, of, to).await,
+        Instruction::Connect(to) => connect(flows, of, turn, to).await,
         Instruction::Call(to) => call(flows, of, state, to).await,
         Instruction::Fetch(from) => fetch(flows, of, state, from).await,
         Instruction::WebhookSend(what) => webhook_send(flows, of, turn, what).await,
@@ -114,9 +114,11 @@ pub(super) async fn perform(
     outcome.map_or_else(|error| Report::Failed(error.to_string()), Report::Done)
 }
 
-async fn connect(flows: &Flows, of: &Subject, to: Connect) -> Result<Outcome> {
+async fn connect(flows: &Flows, of: &Subject, turn: Turn, to: Connect) -> Result<Outcome> {
     let attempt = || async {
         let to = ConnectTo {
+            // actions keep their ids in every run of a flow
+            key: Uuid::new_v5(&of.id, turn.run().as_bytes()),
             source: to.source.clone(),
             destinations: to.destinations.clone(),
             early_media: to.early_media,

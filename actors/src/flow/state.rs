@@ -64,6 +64,13 @@ pub(crate) struct Turn {
     pub(crate) number: u64,
 }
 
+impl Turn {
+    /// Names this execution within its activeflow, for those who may be asked for it twice.
+    pub(crate) fn run(self) -> Uuid {
+        Uuid::new_v5(&self.action_id, &self.number.to_be_bytes())
+    }
+}
+
 impl State {
     /// A new activeflow. `names` is the id of the flow that `actions` are from, `budget` the most actions it
     /// may execute.

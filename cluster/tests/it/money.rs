@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use protocol::ports::voice::{CAUSE_BUSY, CAUSE_NORMAL, LegId};
 use protocol::{Context, Op, Result, Scope};
 use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
 use voice::{Phone, PhoneEvent};
 
 use crate::calls::{ended, rings};
@@ -15,6 +16,8 @@ use crate::platform::{Answer, Platform};
 const CAUSE_NO_CIRCUIT: u16 = 34;
 /// Longer than any call here, in milliseconds: everything is left to the other side.
 const WAIT: u32 = 600_000;
+/// Whole seconds count, and fractions of them do not.
+const COUNTS: Duration = Duration::from_millis(1100);
 
 async fn market(platform: &Platform) -> Market {
     Market::open(platform.api().with_key(&platform.operator().await), platform.api().clone()).await
@@ -45,10 +48,16 @@ async fn cost(market: &Market, switch: &Phone, number: &str) -> i64 {
     let call = call_id(&market.api.row("calls", to(number, wait())).await);
     let leg = rings(switch).await;
     switch.answer(leg).await.unwrap();
-    market.api.becomes(&format!("calls/{call}"), |row| row["status"] == "progressing").await;
-    switch.hangup(leg, CAUSE_NORMAL).await.unwrap();
-    let entry = charged(market, &call).await;
+    let entry = end(market, switch, &call, leg).await;
     -entry["amount_credit"].as_i64().unwrap()
+}
+
+/// The called side hangs up a call that it answered; the ledger's entry of it.
+async fn end(market: &Market, switch: &Phone, call: &str, leg: LegId) -> Value {
+    market.api.becomes(&format!("calls/{call}"), |row| row["status"] == "progressing").await;
+    sleep(COUNTS).await;
+    switch.hangup(leg, CAUSE_NORMAL).await.unwrap();
+    charged(market, call).await
 }
 
 /// Does anything else wait to be noticed at the phone?
@@ -109,9 +118,7 @@ async fn a_minute_that_cannot_be_paid_is_not_granted_and_unused_minutes_cost_not
     assert_eq!(refused.reason, "INSUFFICIENT_BALANCE");
     // both minutes are this call's until it ends
     assert_eq!(reason(&market.api.post("calls", to(CALLED, wait())).await), (402, "INSUFFICIENT_BALANCE"));
-    market.api.becomes(&format!("calls/{call}"), |row| row["status"] == "progressing").await;
-    switch.hangup(leg, CAUSE_NORMAL).await.unwrap();
-    let entry = charged(&market, &call).await;
+    let entry = end(&market, &switch, &call, leg).await;
     assert_eq!((&entry["billable_units"], &entry["amount_credit"]), (&json!(1), &json!(-RATE)));
     assert_eq!((market.balance().await, market.ledger().await), (RATE, RATE));
     platform.stop().await;

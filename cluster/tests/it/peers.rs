@@ -32,9 +32,12 @@ fn installed(programs: &[&str]) -> bool {
     for program in &missing {
         eprintln!("{program} is not installed: nothing is tested here");
     }
-    let pipeline = std::env::var(PIPELINE).as_deref() == Ok("true");
-    assert!(missing.is_empty() || !pipeline, "not installed: {missing:?}");
+    assert!(missing.is_empty() || !is_pipeline(), "not installed: {missing:?}");
     missing.is_empty()
+}
+
+fn is_pipeline() -> bool {
+    std::env::var(PIPELINE).as_deref() == Ok("true")
 }
 
 fn realm(platform: &Platform) -> String {

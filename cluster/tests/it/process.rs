@@ -211,13 +211,13 @@ async fn a_port_in_use_is_named_with_its_flag() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_used_is_named_with_its_flag() {
+async fn what_cannot_be_used_is_named() {
     let beside = Folder::new();
     let file = beside.0.join("file");
     std::fs::write(&file, "no folder").unwrap();
     let (below, missing) = (file.join("data"), beside.0.join("missing.pem"));
     let (below, missing) = (below.to_str().unwrap(), missing.to_str().unwrap());
-    for (flag, more) in [
+    for (culprit, more) in [
         ("--data", vec!["--data", below]),
         ("--data", vec!["--data", "/proc"]),
         ("--http", vec!["--http", "nonsense"]),
@@ -228,12 +228,12 @@ async fn what_cannot_be_used_is_named_with_its_flag() {
         ("--serve", vec!["--serve", "nonsense"]),
         ("--store", vec!["--store", "postgres://nowhere/x"]),
         ("--config", vec!["--config", missing]),
-        ("--tls-cert", vec!["--tls-cert", missing, "--tls-key", missing]),
+        (missing, vec!["--tls-cert", missing, "--tls-key", missing]),
         ("--nonsense", vec!["--nonsense"]),
     ] {
         let folder = Folder::new();
         let error = refused(&folder, &Ports::free(), &more).await;
-        assert!(error.contains(flag), "{more:?}: {error}");
+        assert!(error.contains(culprit), "{more:?}: {error}");
     }
 }
 

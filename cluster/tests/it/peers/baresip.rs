@@ -79,14 +79,19 @@ impl Baresip {
         self.hears_of(|said| said["type"] == event).await
     }
 
-    /// What it recorded of the other side holds this tone.
+    /// What it recorded of the other side holds this tone. That recording then is gone: the next call has its own.
     pub(super) async fn recorded(&self, frequency: u16) {
         let limit = Instant::now() + PATIENCE;
-        while !self.recordings().iter().any(|recording| has_tone(recording, frequency)) {
+        let found = loop {
+            let found = self.recordings().into_iter().find(|recording| has_tone(recording, frequency));
+            if let Some(found) = found {
+                break found;
+            }
             let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-            assert!(Instant::now() < limit, "{frequency} Hz never heard: {:?} {log}", self.recordings());
+            assert!(Instant::now() < limit, "{frequency} Hz never heard: {log}");
             sleep(Duration::from_millis(100)).await;
-        }
+        };
+        std::fs::remove_file(found).expect("it is ours");
     }
 
     fn recordings(&self) -> Vec<PathBuf> {

@@ -21,8 +21,9 @@ use crate::platform::{HERE, Platform, free_port};
 
 const TONE: u16 = 440;
 
-fn is_possible() -> bool {
-    installed(&["baresip", "ip"])
+/// Everything that baresip needs, where it is.
+fn network() -> Option<Network> {
+    installed(&["baresip", "ip"]).then(Network::new).flatten()
 }
 
 /// A web server that has one tone; it is there as long as its tasks are.
@@ -49,10 +50,7 @@ async fn tone_server() -> (SocketAddr, JoinSet<()>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn baresip_is_called_by_the_api_and_hears_what_the_flow_plays() {
-    if !is_possible() {
-        return;
-    }
-    let network = Network::new();
+    let Some(network) = network() else { return };
     let platform = Platform::with(|plan| network.serve(plan)).await;
     let own = extension(&platform, "100").await;
     let mut phone = Baresip::registered(&platform, &network, "100").await;
@@ -71,10 +69,7 @@ async fn baresip_is_called_by_the_api_and_hears_what_the_flow_plays() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn baresip_calls_an_extension_and_both_hear_each_other() {
-    if !is_possible() {
-        return;
-    }
-    let network = Network::new();
+    let Some(network) = network() else { return };
     let platform = Platform::with(|plan| network.serve(plan)).await;
     extension(&platform, "100").await;
     let mut phone = Baresip::registered(&platform, &network, "100").await;
@@ -103,10 +98,7 @@ async fn baresip_calls_an_extension_and_both_hear_each_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn baresip_calls_a_number_and_its_key_decides_where_the_flow_goes() {
-    if !is_possible() {
-        return;
-    }
-    let network = Network::new();
+    let Some(network) = network() else { return };
     let platform = Platform::with(|plan| network.serve(plan)).await;
     extension(&platform, "100").await;
     let id = |n: u8| format!("00000000-0000-4000-8000-0000000000{n:02}");

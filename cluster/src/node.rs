@@ -1,5 +1,6 @@
 //! Assembly. Reads top to bottom in the order things start; they stop in reverse.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use actors::kernel::{self, Branch, Child, Follow, Mailbox, Outcome, Running, Supervisor};
@@ -34,15 +35,9 @@ impl Node {
     pub async fn start(plan: Plan) -> Result<Node> {
         let Plan { settings, data, store, serve, voice, gateway, admin, admin_token, reach, speech, broker } =
             plan;
-        std::fs::create_dir_all(&data).map_err(|error| {
-            let folder = data.display();
-            Error::invalid(format!("cannot make the folder {folder}: {error}; give another one with --data"))
-        })?;
+        make(&data)?;
         let node = settings.node.clone();
-        let store = persistence::open(&store, &node, &actors::resources()).await.map_err(|mut error| {
-            error.message = format!("--store: {}", error.message);
-            error
-        })?;
+        let store = persistence::open(&store, &node, &actors::resources()).await.map_err(unusable)?;
         let host = Arc::new(Host::default());
         let dialogs = Arc::new(Dialogs { store: store.clone(), node: node.clone() });
         let voice = voice::start(voice, host.clone(), dialogs).await?;
@@ -97,6 +92,18 @@ impl Node {
     }
 }
 
+fn make(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let folder = folder.display();
+        Error::invalid(format!("cannot make the folder {folder}: {error}; give another one with --data"))
+    })
+}
+
+fn unusable(mut store: Error) -> Error {
+    store.message = format!("--store: {}", store.message);
+    store
+}
+
 /// Names every domain, and says which of them are here.
 fn open(deps: &Deps, directory: &Directory, serve: &[String]) -> Result<Vec<Mailbox>> {
     let (mut catalog, mut here) = (Catalog::default(), Vec::new());
@@ -149,7 +156,7 @@ fn grow(deps: &Deps, here: Vec<Mailbox>, consumers: Consumers) -> Supervisor {
             () = telemetry::metrics::upkeep() => Err(Error::internal("it never ends")),
         }
     });
-    root.child(kernel::outbox(deps)).child(kernel::timers(deps)).child(upkeep).child(hold(consumers))
+    root.child(hold(consumers)).child(kernel::outbox(deps)).child(kernel::timers(deps)).child(upkeep)
 }
 
 /// Ends the consumers when its turn to stop has come, and only then.

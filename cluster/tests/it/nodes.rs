@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cluster::Node;
 use cluster::bus::memory::{Broker, MemoryBus};
-use protocol::ports::{Bus as _, Store as _};
+use protocol::ports::Bus as _;
 use protocol::{Scope, sock};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};

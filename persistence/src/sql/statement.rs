@@ -150,9 +150,9 @@ impl<D: Dialect> Statement<D> {
         }
         let one = format!("INSTR(`{}`, ?) > 0", field.name);
         let _ = write!(self.sql, " AND ({})", vec![one; values.len()].join(" OR "));
-        values.iter().try_for_each(|value| match value {
-            Value::String(_) => self.push(field.name, Kind::Text, &value.to_string().into()),
-            _ => Err(Error::invalid(format!("{} has the wrong type", field.name))),
+        values.iter().try_for_each(|value| match value.is_string() {
+            true => self.push(field.name, Kind::Text, &value.to_string().into()),
+            false => Err(Error::invalid(format!("{} has the wrong type", field.name))),
         })
     }
 

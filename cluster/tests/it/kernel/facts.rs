@@ -7,7 +7,7 @@ use std::time::Duration;
 use actors::kernel::DEAD_EVENT;
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use protocol::ports::{Bus as _, Filter, Store as _, Subscribe};
+use protocol::ports::{Filter, Subscribe};
 use protocol::{Error, Event, Op, Page, Result, Scope};
 use serde_json::json;
 use tokio::time::{Instant, sleep};

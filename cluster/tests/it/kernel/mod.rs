@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use cluster::bus::memory::{Broker, MemoryBus};
 use cluster::outward::{Reach, Web};
 use cluster::speech;
-use protocol::ports::{Bus as _, Deps, Dispatch, Pending, Settings, SystemClock, Timer, Unit};
+use protocol::ports::{Deps, Dispatch, Pending, Settings, SystemClock, Timer, Unit};
 use protocol::{
     Catalog, Command, Context, Error, Event, Field, Op, Request, Resource, Result, Scope, Verb, sock, time,
 };

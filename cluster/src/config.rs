@@ -56,7 +56,7 @@ pub struct Config {
     #[arg(long, global = true, value_name = "FIRST-LAST", default_value = "20000-20999")]
     pub rtp: Ports,
 
-    /// Where health, metrics, console and gRPC for operators listen
+    /// Where gRPC for operators listens
     #[arg(long, global = true, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8081")]
     pub grpc: SocketAddr,
 

@@ -7,7 +7,7 @@ use actors::kernel::{self, Branch, Child, Follow, Mailbox, Outcome, Running, Sup
 use actors::{Dialogs, Host};
 use protocol::ports::{Bus, Cache, Deps, SystemClock};
 use protocol::{Catalog, Error, Result, sock};
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
 
 use crate::bus::memory::MemoryBus;
 use crate::directory::{Desk, Directory};
@@ -82,11 +82,13 @@ impl Node {
 
     /// Stops in order: no new requests, no new calls, then the domains, then the store.
     pub async fn stop(self, within: Duration) {
+        let end = Instant::now() + within;
+        let left = || end.saturating_duration_since(Instant::now());
         if let Some(gateway) = self.gateway {
-            gateway.stop(within).await;
+            gateway.stop(left()).await;
         }
-        self.admin.stop(within).await;
-        self.voice.stop(within).await;
+        self.admin.stop(left()).await;
+        self.voice.stop(left()).await;
         self.tree.stop().await;
         self.deps.store.close().await;
     }

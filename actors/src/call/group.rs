@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use protocol::ports::Unit;
-use protocol::{Address, Command, Context, Error, Result, Row, Verb, read};
+use protocol::{Address, Command, Context, Error, Result, Row, Status, Verb, read};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -86,7 +86,7 @@ pub(super) async fn start(calls: &Arc<Calls>, by: &Context, new: NewGroup) -> Re
     }
     if legs.is_empty() {
         let message = "None of the destinations has a phone that can ring.";
-        return Err(Error::new(protocol::Status::FailedPrecondition, "NO_CONTACT", message));
+        return Err(Error::new(Status::FailedPrecondition, "NO_CONTACT", message));
     }
     legs.truncate(MOST_LEGS);
     let owner = legs.first().map(|leg| leg.owner_id).unwrap_or_default();
@@ -216,9 +216,11 @@ impl Group {
         let mut unit = Unit::default();
         let by = on_behalf(self.facts.customer_id);
         let row = self.calls.group_rows().amend(&mut unit, (self.row.clone(), change), what, &by)?;
-        self.calls.deps.store.commit(unit).await?;
-        self.row = row;
-        Ok(())
+        match self.calls.deps.store.commit(unit).await {
+            // deleted while its calls were still ending: nobody is left to be told
+            Err(error) if error.status == Status::NotFound => Ok(()),
+            outcome => outcome.map(|()| self.row = row),
+        }
     }
 
     /// Dials the next leg, or all. One that is refused is skipped: the others may be reached.

@@ -157,7 +157,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .follow(&calls, "customer_created", "outbound_config", outbound::customer_created)
         .follow(&calls, "customer_deleted", "forget_outbound_config", outbound::customer_deleted)
         .follow(&calls, "customer_frozen", "hang_up_frozen", hangup::customer_gone)
-        .follow(&calls, "customer_deleted", "hang_up_deleted", hangup::customer_gone)
+        .follow(&calls, "customer_deleted", "delete", delete::customer_deleted)
         .child(Child::live("bridges", &calls.bridges, &Arc::new(recover::Bridges(calls.clone()))))
         .child(Child::live("groups", &calls.groups, &Arc::new(recover::Groups(calls.clone()))))
         .child(Child::live("calls", &calls.live, &Arc::new(recover::Sessions(calls.clone()))))

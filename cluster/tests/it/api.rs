@@ -39,6 +39,11 @@ impl Api {
         Api { key: key.to_owned(), ..self.clone() }
     }
 
+    /// This node, as the one who asked another.
+    pub(crate) fn as_key_of(&self, other: &Api) -> Api {
+        self.with_key(&other.key)
+    }
+
     /// `None`: nobody answers there.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: Value) -> Option<Answer> {
         let body = if body.is_null() { String::new() } else { body.to_string() };

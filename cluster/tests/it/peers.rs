@@ -27,7 +27,8 @@ const PIPELINE: &str = "CI";
 /// Whether every one of the programs is there.
 fn installed(programs: &[&str]) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = |program: &&str| std::env::split_paths(&paths).any(|folder| folder.join(program).is_file());
+    let is_there =
+        |program: &&str| std::env::split_paths(&paths).any(|folder| folder.join(program).is_file());
     let missing: Vec<_> = programs.iter().filter(|program| !is_there(program)).collect();
     for program in &missing {
         eprintln!("{program} is not installed: nothing is tested here");

@@ -19,7 +19,8 @@ const MEMBER: u8 = 16;
 const ADMIN: u8 = 32;
 
 async fn agent(platform: &Platform, username: &str, permission: u8) -> String {
-    let body = json!({"username": username, "password": PASSWORD, "name": username, "permission": permission});
+    let body =
+        json!({"username": username, "password": PASSWORD, "name": username, "permission": permission});
     platform.made("agents", body).await
 }
 
@@ -36,11 +37,6 @@ async fn soon(api: &Api, path: &str, status: u16) {
     }
 }
 
-async fn admin_of(platform: &Platform) -> String {
-    let operator = platform.api().with_key(&platform.operator().await);
-    operator.get("me").await.1["id"].as_str().unwrap().to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_and_an_unknown_user_get_the_same_answer() {
     let platform = Platform::start().await;
@@ -53,7 +49,9 @@ async fn a_wrong_password_and_an_unknown_user_get_the_same_answer() {
     assert_eq!((status, &answer["username"]), (200, &json!("Ann@Example.com")));
     let wrong = try_in("ann@example.com", "another-secret").await;
     assert_eq!(wrong, (400, Value::Null));
-    for (username, password) in [("bob@example.com", PASSWORD), ("ann@example.com", ""), ("", ""), ("ann@example.com' OR 1=1", "x")] {
+    for (username, password) in
+        [("bob@example.com", PASSWORD), ("ann@example.com", ""), ("", ""), ("ann@example.com' OR 1=1", "x")]
+    {
         assert_eq!(try_in(username, password).await, wrong, "{username}");
     }
     platform.stop().await;
@@ -83,7 +81,10 @@ async fn a_password_may_be_guessed_ten_times_and_then_seldom() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_sees_itself_and_little_else() {
     let platform = Platform::start().await;
-    let (ann, bob) = (agent(&platform, "ann@example.com", MEMBER).await, agent(&platform, "bob@example.com", MEMBER).await);
+    let (ann, bob) = (
+        agent(&platform, "ann@example.com", MEMBER).await,
+        agent(&platform, "bob@example.com", MEMBER).await,
+    );
     let member = login(&platform, "ann@example.com").await;
     assert_eq!(member.get("me").await.1["id"], json!(ann));
     assert_eq!(member.get(&format!("agents/{ann}")).await.0, 200);
@@ -130,27 +131,50 @@ async fn a_new_permission_and_a_deletion_hold_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_becomes_an_operator_and_the_last_admin_stays() {
+async fn nobody_becomes_an_operator_and_a_customer_cannot_remove_one() {
     let platform = Platform::start().await;
-    let ann = agent(&platform, "ann@example.com", MEMBER).await;
+    let ann = agent(&platform, "ann@example.com", ADMIN).await;
     let operator = platform.api().with_key(&platform.operator().await);
-    let admin = admin_of(&platform).await;
-    for api in [platform.api(), &operator] {
+    let admin = login(&platform, "ann@example.com").await;
+    for api in [platform.api(), &admin, &operator] {
         for permission in [1, 17, 33, 65_535] {
             let body = json!({"username": "eve@example.com", "password": PASSWORD, "permission": permission});
-            assert_eq!(api.post("agents", body).await.0, 400);
-            let change = json!({"permission": permission});
-            assert_eq!(api.put(&format!("agents/{ann}/permission"), change).await.0, 400);
+            let made = api.post("agents", body).await;
+            let changed =
+                api.put(&format!("agents/{ann}/permission"), json!({"permission": permission})).await;
+            for (status, answer) in [made, changed] {
+                assert!(matches!(status, 400 | 403), "{permission}: {status} {answer}");
+            }
         }
-        let (status, answer) = api.delete(&format!("agents/{admin}")).await;
-        assert_eq!((status, &answer["error"]["status"]), (400, &json!("FAILED_PRECONDITION")), "{answer}");
     }
-    assert_eq!(platform.get(&format!("agents/{ann}")).await.1["permission"], MEMBER);
-    // with another admin, the first may go
-    let body = json!({"permission": ADMIN});
-    assert_eq!(platform.put(&format!("agents/{ann}/permission"), body).await.0, 200);
-    assert_eq!(platform.delete(&format!("agents/{admin}")).await.0, 200);
-    assert_eq!(platform.delete(&format!("agents/{ann}")).await.0, 400);
+    let first = operator.get("me").await.1["id"].as_str().unwrap().to_owned();
+    for api in [platform.api(), &admin] {
+        assert_eq!(api.delete(&format!("agents/{first}")).await.0, 403);
+    }
+    assert_eq!(platform.get(&format!("agents/{ann}")).await.1["permission"], ADMIN);
+    assert_eq!(platform.api().list("agents").await.len(), 2);
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_admin_of_a_customer_stays() {
+    let platform = Platform::start().await;
+    let (_, key) = platform.another_customer("small@example.com").await;
+    let small = platform.api().with_key(&key);
+    let admin = |username: &str| json!({"username": username, "password": PASSWORD, "permission": ADMIN});
+    let ann = format!("agents/{}", small.made("agents", admin("ann@example.com")).await);
+    let demotion = json!({"permission": MEMBER});
+    for (status, answer) in
+        [small.delete(&ann).await, small.put(&format!("{ann}/permission"), demotion).await]
+    {
+        assert_eq!((status, &answer["error"]["status"]), (409, &json!("FAILED_PRECONDITION")), "{answer}");
+    }
+    let bob = format!("agents/{}", small.made("agents", admin("bob@example.com")).await);
+    // of two who go at the same time, one stays
+    let (first, second) = tokio::join!(small.delete(&ann), small.delete(&bob));
+    let mut statuses = [first.0, second.0];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409]);
     platform.stop().await;
 }
 

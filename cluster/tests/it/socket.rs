@@ -30,7 +30,8 @@ impl Socket {
     /// Opens it with an access key.
     pub(crate) async fn open(at: SocketAddr, key: &str) -> Socket {
         let stream = TcpStream::connect(at).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         let mut driver = JoinSet::new();
         driver.spawn(async move { drop(connection.with_upgrades().await) });
         let request = Request::get(format!("/v1.0/ws?accesskey={key}"))

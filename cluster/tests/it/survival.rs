@@ -81,7 +81,10 @@ async fn two_phones_hear_each_other_again_after_the_node_was_killed() {
     talk.bob.hangup(talk.far, CAUSE_NORMAL).await.unwrap();
     ended(&talk.alice, talk.near).await;
     for entry in over(&program, 2).await {
-        assert_eq!((&entry["reference_type"], &entry["amount_credit"]), (&json!("call_extension"), &json!(0)));
+        assert_eq!(
+            (&entry["reference_type"], &entry["amount_credit"]),
+            (&json!("call_extension"), &json!(0))
+        );
     }
     program.stop().await;
 }
@@ -138,7 +141,9 @@ async fn a_flow_that_waits_for_a_digit_goes_on_after_the_node_was_killed() {
     carrier.press(leg, "7").await.unwrap();
     for digit in ['4', '2'] {
         let event = |event: &PhoneEvent| match event {
-            PhoneEvent::Call { event: LegEvent::Digit { digit: got, .. }, .. } => (*got == digit).then_some(()),
+            PhoneEvent::Call { event: LegEvent::Digit { digit: got, .. }, .. } => {
+                (*got == digit).then_some(())
+            }
             PhoneEvent::Call { .. } | PhoneEvent::Rings { .. } => None,
         };
         until(&carrier, "a digit", event).await;

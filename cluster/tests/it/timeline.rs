@@ -100,7 +100,10 @@ async fn nobody_reads_the_story_of_another_customer() {
     let nothing = stranger.get("timelines/calls/0190f3a0-0000-7000-8000-000000000001/events").await;
     assert_eq!(nothing.0, 404);
     assert_eq!(stranger.get(&path).await, nothing);
-    for by in [format!("activeflow_id={}", call["activeflow_id"].as_str().unwrap()), format!("call_id={}", call["id"].as_str().unwrap())] {
+    for by in [
+        format!("activeflow_id={}", call["activeflow_id"].as_str().unwrap()),
+        format!("call_id={}", call["id"].as_str().unwrap()),
+    ] {
         assert_eq!(stranger.get(&format!("aggregated-events?{by}")).await.0, 404);
     }
     platform.stop().await;
@@ -123,7 +126,12 @@ async fn the_past_holds_no_secret_and_nothing_internal() {
         path,
     ] {
         let page = platform.becomes(&path, |page| !types(page).is_empty()).await;
-        let fields: HashSet<_> = page["result"].as_array().unwrap().iter().flat_map(|event| event["data"].as_object().unwrap().keys()).collect();
+        let fields: HashSet<_> = page["result"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|event| event["data"].as_object().unwrap().keys())
+            .collect();
         let text = page.to_string();
         for secret in [PASSWORD, "$2b$", key["token"].as_str().unwrap()] {
             assert!(!text.contains(secret), "{path}: {text}");

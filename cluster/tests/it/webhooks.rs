@@ -15,6 +15,12 @@ async fn send_to(api: &Api, uri: &str) {
     assert_eq!(status, 200, "{answer}");
 }
 
+/// A customer of which nothing is told yet: it has no users, whose making would be an event.
+async fn customer(platform: &Platform, email: &str) -> Api {
+    let (_, key) = platform.another_customer(email).await;
+    platform.api().with_key(&key)
+}
+
 /// Makes a number, which is one event that customers are told of. The number's id.
 async fn number(api: &Api, digits: &str) -> String {
     api.made("numbers", json!({"number": digits, "type": "virtual"})).await
@@ -35,7 +41,8 @@ fn voipbin(secret: &str, asked: &Asked) -> String {
 fn standard(secret: &str, asked: &Asked) -> String {
     let decoded = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
     let key = Key::new(HMAC_SHA256, decoded.as_deref().unwrap_or(secret.as_bytes()));
-    let mut signed = format!("{}.{}.", asked.header("webhook-id"), asked.header("webhook-timestamp")).into_bytes();
+    let mut signed =
+        format!("{}.{}.", asked.header("webhook-id"), asked.header("webhook-timestamp")).into_bytes();
     signed.extend_from_slice(&asked.body);
     format!("v1,{}", STANDARD.encode(sign(&key, &signed)))
 }
@@ -46,56 +53,64 @@ async fn a_webhook_is_signed_in_both_ways_and_internal_events_are_not_sent() {
     send_to(platform.api(), &server.url(TAKES)).await;
     let tag = platform.made("tags", json!({"name": "quiet"})).await;
     let id = number(platform.api(), "+899100000001").await;
-    let asked = server.is_asked(TAKES, 1).await.remove(0);
+    let about = |row: &Value| row["event_type"] == "number_created" && row["status"] == "delivered";
+    let row = delivery(platform.api(), about).await;
+    assert_eq!(row["last_status"], 204);
+    let asked = server.asked(TAKES);
+    let asked = asked.iter().find(|asked| asked.header("webhook-id") == row["id"]).unwrap();
     let (event, secret) = (asked.event(), &platform.welcome.webhook_secret);
     assert_eq!((&event["type"], &event["data"]["id"]), (&json!("number_created"), &json!(id)));
     assert_eq!(asked.header("content-type"), "application/json");
-    assert_eq!(asked.header("x-voipbin-signature"), voipbin(secret, &asked));
-    assert_eq!(asked.header("webhook-signature"), standard(secret, &asked));
+    assert_eq!(asked.header("x-voipbin-signature"), voipbin(secret, asked));
+    assert_eq!(asked.header("webhook-signature"), standard(secret, asked));
     let sent: i64 = asked.header("webhook-timestamp").parse().unwrap();
     assert!((chrono::Utc::now().timestamp() - sent).abs() < 60, "{sent}");
     // the tag's event has been everywhere, and nothing was made of it
     platform.becomes(&format!("timelines/tags/{tag}/events"), |page| page["result"].is_array()).await;
-    let row = delivery(platform.api(), |row| row["status"] == "delivered").await;
-    assert_eq!((&row["event_type"], &row["last_status"]), (&json!("number_created"), &json!(204)));
-    assert_eq!(platform.api().list("deliveries").await.len(), 1);
+    let told = server.asked(TAKES);
+    let told: Vec<_> = told.iter().map(|asked| asked.event()["type"].clone()).collect();
+    // that the first admin was made may be told, too: it depends on who was quicker
+    assert!(told.iter().all(|told| told == "number_created" || told == "agent_created"), "{told:?}");
     platform.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_endpoint_refused_is_sent_again_also_by_the_next_start_of_the_node() {
     let (platform, server) = (Platform::start().await, Server::start().await);
-    send_to(platform.api(), &server.url(FAILS_ONCE)).await;
-    number(platform.api(), "+899100000002").await;
-    let row = delivery(platform.api(), |row| row["attempts"] == 1).await;
+    let api = customer(&platform, "retried@example.com").await;
+    send_to(&api, &server.url(FAILS_ONCE)).await;
+    number(&api, "+899100000002").await;
+    let row = delivery(&api, |row| row["attempts"] == 1).await;
     assert_eq!((&row["status"], &row["last_status"]), (&json!("pending"), &json!(500)));
-    let platform = platform.restart().await;
+    let (key, platform) = (api, platform.restart().await);
+    let api = platform.api().as_key_of(&key);
     let asked = server.is_asked(FAILS_ONCE, 2).await;
     assert_eq!(asked[0].body, asked[1].body);
     assert_eq!(asked[0].header("webhook-id"), asked[1].header("webhook-id"));
-    let row = delivery(platform.api(), |row| row["status"] == "delivered").await;
+    let row = delivery(&api, |row| row["status"] == "delivered").await;
     assert_eq!(row["attempts"], 2);
     // by hand, what was delivered is delivered again
     let retry = format!("deliveries/{}/retry", row["id"].as_str().unwrap());
-    platform.api().row(&retry, Value::Null).await;
+    api.row(&retry, Value::Null).await;
     server.is_asked(FAILS_ONCE, 3).await;
-    delivery(platform.api(), |row| row["status"] == "delivered" && row["attempts"] == 1).await;
+    delivery(&api, |row| row["status"] == "delivered" && row["attempts"] == 1).await;
     platform.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_goes_where_it_was_sent_and_nowhere_else() {
     let (platform, server) = (Platform::start().await, Server::start().await);
-    send_to(platform.api(), &server.url(MOVED)).await;
-    number(platform.api(), "+899100000003").await;
-    let row = delivery(platform.api(), |row| row["attempts"] == 1).await;
+    let api = customer(&platform, "moved@example.com").await;
+    send_to(&api, &server.url(MOVED)).await;
+    number(&api, "+899100000003").await;
+    let row = delivery(&api, |row| row["attempts"] == 1).await;
     assert_eq!((&row["status"], &row["last_status"]), (&json!("pending"), &json!(307)));
     assert_eq!((server.asked(MOVED).len(), server.asked(TAKES).len()), (1, 0));
     // a private address is never tried: no attempt can succeed
-    send_to(platform.api(), "http://10.1.2.3/hook").await;
-    number(platform.api(), "+899100000004").await;
+    send_to(&api, "http://10.1.2.3/hook").await;
+    number(&api, "+899100000004").await;
     let private = |row: &Value| row["url"] == "http://10.1.2.3/hook" && row["status"] == "failed";
-    let row = delivery(platform.api(), private).await;
+    let row = delivery(&api, private).await;
     assert_eq!((&row["attempts"], &row["tm_next"]), (&json!(1), &Value::Null));
     assert!(row["last_error"].as_str().unwrap().contains("ADDRESS_FORBIDDEN"), "{row}");
     platform.stop().await;
@@ -113,8 +128,7 @@ async fn an_endpoint_that_hangs_delays_nobody_elses_webhooks() {
         platform.made("activeflows", json!({"actions": []})).await;
     }
     server.is_asked(HANGS, 1).await;
-    let (_, key) = platform.another_customer("quick@example.com").await;
-    let other = platform.api().with_key(&key);
+    let other = customer(&platform, "quick@example.com").await;
     send_to(&other, &server.url(TAKES)).await;
     let asked_for = Instant::now();
     let id = number(&other, "+899100000005").await;

@@ -53,6 +53,19 @@ impl Command for Act {
     type Reply = Value;
 }
 
+/// A verb that takes no worker, and fails.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Straight {}
+
+impl Command for Straight {
+    const VERB: Verb = Verb::post("straight");
+    type Reply = Value;
+}
+
+async fn straight(_: Arc<Scene>, _: Context, _: Uuid, _: Straight) -> Result<Value> {
+    panic!("as told")
+}
+
 fn act(how: How, name: impl ToString) -> Act {
     Act { how, name: name.to_string() }
 }
@@ -161,6 +174,7 @@ impl World {
         let mut domain = Domain::new("widget-manager", &deps)
             .resource(&WIDGET)
             .on(&scene, acted)
+            .direct(&scene, straight)
             .follow(&scene, "widget_*", "heard", heard)
             .follow(&scene, "widget_*", "seen", seen);
         let catalog = Catalog { entries: std::mem::take(&mut domain.entries), mounts: Vec::new() };

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use actors::kernel::{Kind, State};
 use futures_util::future::join_all;
-use protocol::{Op, Status};
+use protocol::{Command as _, Op, Status};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use super::{How, World, act, by, eventually};
+use super::{How, Straight, World, act, by, eventually};
 
 /// As the kernel promises it.
 const CREDITS: usize = 1024;
@@ -109,6 +109,17 @@ async fn many_panics_cost_neither_the_pool_nor_its_workers() {
     let asked = join_all((0..200).map(|n| world.ask(Uuid::now_v7(), act(How::Say, n)))).await;
     assert!(asked.iter().all(Result::is_ok));
     eventually("empty", || world.mailbox.depth() == 0, || world.mailbox.depth()).await;
+    world.stop(tree).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_beside_the_workers_costs_its_own_request_only() {
+    let world = World::new().await;
+    let tree = world.grow().await;
+    let bad = world.op(Op::Verb(Uuid::now_v7(), &Straight::VERB), json!({}), by()).await;
+    assert_eq!(bad.expect_err("lost").status, Status::Unavailable);
+    assert_eq!(world.mailbox.depth(), 0);
+    world.ask(Uuid::now_v7(), act(How::Say, "after")).await.unwrap();
     world.stop(tree).await;
 }
 

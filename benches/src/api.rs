@@ -10,6 +10,10 @@ use protocol::{Error, Result};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::{Duration, timeout};
+
+/// No request of a bench takes longer unless it is never answered.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Api {
     to: SocketAddr,
@@ -39,10 +43,12 @@ impl Api {
         }
         let request =
             request.header("x-request-id", "bench").body(Full::from(body)).map_err(Error::internal)?;
-        self.sender.ready().await.map_err(Error::internal)?;
-        let (head, body) = self.sender.send_request(request).await.map_err(Error::internal)?.into_parts();
-        let body = body.collect().await.map_err(Error::internal)?.to_bytes();
-        Ok(http::Response::from_parts(head, body))
+        let exchange = async {
+            self.sender.ready().await?;
+            let (head, body) = self.sender.send_request(request).await?.into_parts();
+            Ok::<_, hyper::Error>(http::Response::from_parts(head, body.collect().await?.to_bytes()))
+        };
+        timeout(PATIENCE, exchange).await.map_err(|_| Error::timeout())?.map_err(Error::internal)
     }
 
     /// A 2xx answer; another one is an error that names the request.

@@ -51,7 +51,7 @@ impl BenchNode {
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
         let began = Instant::now();
         let served = Served::start(ROLE, &arguments, &data.with_extension("log"))?;
-        ready(admin, began).await?;
+        ready(http, began).await?;
         Ok(BenchNode { served, data: data.to_owned(), http, sip, ready_after: began.elapsed() })
     }
 
@@ -72,9 +72,9 @@ impl BenchNode {
     }
 }
 
-async fn ready(admin: SocketAddr, began: Instant) -> Result<()> {
+async fn ready(http: SocketAddr, began: Instant) -> Result<()> {
     loop {
-        if let Ok(mut api) = Api::connect(admin, "").await
+        if let Ok(mut api) = Api::connect(http, "").await
             && api.send("GET", "/health/ready", serde_json::Value::Null).await.is_ok()
         {
             return Ok(());

@@ -11,7 +11,7 @@ use protocol::{Error, Resource, Result};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, MySql, Sqlite};
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant, sleep};
 use uuid::Uuid;
 
 use crate::sql::{SqlStore, Unopened};
@@ -23,6 +23,7 @@ const MYSQL_READERS: u32 = 8;
 const PREPARED: usize = 512;
 /// Another process (a backup) may hold SQLite's write lock for so long.
 const LOCK_LIMIT: Duration = Duration::from_secs(5);
+const LOCKED: Duration = Duration::from_millis(20);
 
 /// Opens and migrates a store.
 ///
@@ -86,11 +87,28 @@ async fn file(
         .busy_timeout(LOCK_LIMIT)
         .statement_cache_capacity(PREPARED)
         .disable_statement_logging();
-    SqlStore::start(options, SQLITE_READERS, node, resources).await.map_err(|unopened| match unopened {
-        Unopened::Connect(sqlx::Error::Database(cause)) => cannot_open(path, cause.message()),
-        Unopened::Connect(cause) => cannot_open(path, &cause.to_string()),
-        Unopened::Migrate(error) => error,
-    })
+    let until = Instant::now() + LOCK_LIMIT;
+    loop {
+        match SqlStore::start(options.clone(), SQLITE_READERS, node, resources).await {
+            Err(Unopened::Connect(cause)) if is_locked(&cause) && Instant::now() < until => {
+                sleep(LOCKED).await
+            }
+            Err(Unopened::Connect(sqlx::Error::Database(cause))) => {
+                return Err(cannot_open(path, cause.message()));
+            }
+            Err(Unopened::Connect(cause)) => return Err(cannot_open(path, &cause.to_string())),
+            Err(Unopened::Migrate(error)) => return Err(error),
+            Ok(store) => return Ok(store),
+        }
+    }
+}
+
+/// Another node is opening the same file: SQLite does not wait for the switch to its write-ahead log.
+fn is_locked(cause: &sqlx::Error) -> bool {
+    /// SQLITE_BUSY, in its first byte whatever is behind it.
+    const BUSY: i32 = 5;
+    let code = cause.as_database_error().and_then(|cause| cause.code());
+    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == BUSY)
 }
 
 async fn mysql(url: &str, node: &str, resources: &[&'static Resource]) -> Result<Arc<dyn Store>> {

@@ -9,12 +9,12 @@ use serde_json::json;
 use tokio::time::Duration;
 use uuid::Uuid;
 
-use super::api::{Act, CutShort};
-use super::bridge;
+use super::api::{Act, CutShort, Finished};
 use super::calls::{Calls, now, patch};
 use super::session::{Msg, Reply, Session};
 use super::status::{Reason, Status, Way};
 use super::talk;
+use super::{bridge, recover};
 use crate::flow::api::{DigitsSend, HangupReason, Instruction, Play, Talk, Turn};
 use crate::kernel::Myself;
 
@@ -57,14 +57,34 @@ impl Session {
         let mut action = json!(act.instruction);
         action["id"] = json!(act.turn.action_id);
         action["tm_execute"] = now(&self.calls.deps);
-        self.write(patch([("action", action)]), "updated").await?;
+        self.write(patch([("action", action), ("turn", json!(act.turn))]), "updated").await?;
         let _ = reply.send(Ok(()));
-        match self.begin(act.turn.run(), act.instruction, me).await {
-            Ok(Some(doing)) => self.doing = Some((act.turn, doing)),
-            Ok(None) => self.finish(act.turn, String::new()).await?,
-            Err(error) => self.finish(act.turn, error.to_string()).await?,
+        self.carry_out(act.turn, act.instruction, me).await
+    }
+
+    async fn carry_out(&mut self, turn: Turn, instruction: Instruction, me: &Myself<Msg>) -> Result<()> {
+        match self.begin(turn.run(), instruction, me).await {
+            Ok(Some(doing)) => {
+                self.doing = Some((turn, doing));
+                Ok(())
+            }
+            Ok(None) => self.finish(turn, String::new()).await,
+            Err(error) => self.finish(turn, error.to_string()).await,
         }
-        Ok(())
+    }
+
+    /// After a crash: the action that was under way begins again.
+    pub(super) async fn take_up(&mut self, me: &Myself<Msg>) -> Result<()> {
+        let Some((turn, instruction)) = self.open_action() else { return Ok(()) };
+        self.carry_out(turn, instruction, me).await
+    }
+
+    fn open_action(&self) -> Option<(Turn, Instruction)> {
+        let field = |name: &str| self.row.get(name).cloned().unwrap_or_default();
+        let turn: Turn = serde_json::from_value(field("turn")).ok()?;
+        let finished = serde_json::from_value::<Finished>(field("finished")).ok();
+        let open = finished.is_none_or(|finished| finished.turn != turn);
+        open.then(|| serde_json::from_value(field("action")).ok()).flatten().map(|action| (turn, action))
     }
 
     /// Starts an action. `None`: it is done already.
@@ -83,7 +103,7 @@ impl Session {
             Instruction::Talk(talk) => self.speak(id, talk, me).await,
             Instruction::DigitsSend(send) => self.send_digits(id, send).await.map(|()| Some(Doing::Digits)),
             Instruction::ConfbridgeJoin(join) => {
-                self.join(join.confbridge_id)?;
+                self.join(join.confbridge_id).await?;
                 Ok(Some(Doing::Bridge(join.confbridge_id)))
             }
             Instruction::Hangup(hangup) => {
@@ -185,13 +205,17 @@ impl Session {
         }
     }
 
-    fn join(&self, bridge: Uuid) -> Result<()> {
+    async fn join(&self, bridge: Uuid) -> Result<()> {
         let member = bridge::Member {
             call: self.id,
             incoming: self.facts.direction == Way::Incoming,
             up: self.status == Status::Progressing,
         };
-        self.calls.bridges.tell(bridge, bridge::Msg::Join(member))
+        if !self.calls.bridges.has(bridge) {
+            // after a start of the node a call may be there before its bridge
+            recover::bridge(&self.calls, bridge).await?;
+        }
+        self.calls.bridges.insist(bridge, bridge::Msg::Join(member))
     }
 
     /// What its bridge asks of this call.

@@ -64,6 +64,7 @@ pub(crate) static CALL: Resource = Resource::new(
         Field::bool("early_execution").internal(),
         Field::id("confbridge_id").filter().internal(),
         Field::text("node").filter().internal(),
+        Field::json("turn").internal(),
         Field::json("finished").internal(),
         Field::int("hangup_cause").internal(),
         Field::text("sip_call_id").internal(),

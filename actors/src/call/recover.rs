@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::ports::Filter;
-use protocol::{Context, Result, Row, Scope};
+use protocol::{Context, Error, Result, Row, Scope};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -88,6 +88,15 @@ impl Keeper for Groups {
     }
 }
 
+/// The bridge lives, unless it is over.
+pub(super) async fn bridge(calls: &Arc<Calls>, id: Uuid) -> Result<()> {
+    let row = calls.bridge_rows().get(Scope::Platform, id).await?;
+    if row.get("status").is_some_and(|status| status == "terminated") {
+        return Err(Error::state("the bridge is over"));
+    }
+    calls.bridges.spawn(id, Bridge::new(calls.clone(), row)?).await.map(drop)
+}
+
 pub(super) struct Bridges(pub(super) Arc<Calls>);
 
 impl Keeper for Bridges {
@@ -100,8 +109,7 @@ impl Keeper for Bridges {
     }
 
     async fn rebuild(&self, id: Uuid) -> Result<()> {
-        let row = self.0.bridge_rows().get(Scope::Platform, id).await?;
-        self.0.bridges.spawn(id, Bridge::new(self.0.clone(), row)?).await.map(drop)
+        bridge(&self.0, id).await
     }
 
     async fn abandon(&self, id: Uuid) {

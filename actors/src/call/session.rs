@@ -337,6 +337,9 @@ impl Session {
             (Some(voice::LegState::Up), _) => self.watch_limits(me),
             (Some(_), _) => {}
         }
+        if self.status.ending(self.facts.direction).is_some() {
+            self.take_up(me).await?;
+        }
         Ok(Then::Go)
     }
 }

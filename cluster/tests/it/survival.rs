@@ -4,7 +4,7 @@ mod program;
 
 use protocol::ports::voice::{CAUSE_NORMAL, LegEvent, LegId};
 use serde_json::{Value, json};
-use tokio::time::{Duration, Instant, sleep_until};
+use tokio::time::{Duration, Instant, sleep, sleep_until};
 use voice::{Phone, PhoneEvent};
 
 use crate::calls::{ended, hears, rings, sees, until};
@@ -171,5 +171,43 @@ async fn the_longest_duration_of_a_call_counts_from_its_answer_and_not_from_the_
     ended(&talk.alice, talk.near).await;
     assert!(answered.elapsed() < LONGEST + Duration::from_secs(2), "{:?}", answered.elapsed());
     over(&program, 2).await;
+    program.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wherever_a_call_is_when_the_node_is_killed_nothing_of_it_remains() {
+    /// After the INVITE was sent, in milliseconds.
+    const MOMENTS: [u64; 10] = [0, 5, 10, 20, 30, 40, 60, 80, 120, 200];
+    let mut program = Program::start().await;
+    let (alice, bob) = (program.phone("100").await, program.phone("200").await);
+    let answers = async {
+        while let Some(event) = bob.event().await {
+            if let PhoneEvent::Rings { leg, .. } = event {
+                let _ = bob.answer(leg).await;
+            }
+        }
+    };
+    let calls = async {
+        for moment in MOMENTS {
+            let leg = alice.call(&format!("sip:200@{}", program.realm)).await.unwrap();
+            sleep(Duration::from_millis(moment)).await;
+            program.kill().await;
+            program.again().await;
+            // one whose first message met nobody has given up already
+            let _ = alice.hangup(leg, CAUSE_NORMAL).await;
+            ended(&alice, leg).await;
+        }
+    };
+    tokio::select! {
+        () = answers => panic!("the phone was switched off"),
+        () = calls => {}
+    }
+    let all = |page: &Value, status: &str| {
+        page["result"].as_array().unwrap().iter().all(|row| row["status"] == status)
+    };
+    program.api.becomes("calls?page_size=100", |page| all(page, "hangup")).await;
+    program.api.becomes("activeflows?page_size=100", |page| all(page, "ended")).await;
+    program.api.becomes("billings?page_size=100&transaction_type=usage", |page| all(page, "end")).await;
+    assert_eq!(program.live_calls().await, "no live calls\n");
     program.stop().await;
 }

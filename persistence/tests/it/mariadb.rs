@@ -95,9 +95,12 @@ fn is_installed(name: &str) -> bool {
 }
 
 fn install(folder: &Path) {
+    // a temporary folder of its own: the names in a shared one collide
+    std::fs::create_dir_all(folder.join("tmp")).unwrap();
     let done = Command::new("mariadb-install-db")
         .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
         .arg(format!("--datadir={}", folder.join("data").display()))
+        .arg(format!("--tmpdir={}", folder.join("tmp").display()))
         .args(as_user(folder))
         .output()
         .unwrap();
@@ -115,6 +118,7 @@ fn serve(folder: &Path, port: u16) -> Child {
         ])
         .arg(format!("--port={port}"))
         .args([at("datadir", "data"), at("socket", "socket"), at("pid-file", "pid"), at("log-error", "log")])
+        .arg(at("tmpdir", "tmp"))
         .args(as_user(folder))
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use cluster::{Node, Plan};
 use protocol::{Error, Result};
 use tokio::time::{Duration, Instant, sleep};
 
@@ -29,6 +30,19 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// A node in this process, on free ports. `serve` as the flag: domains by name, or `*`.
+pub async fn here(data: &Path, serve: &[&str]) -> Result<Node> {
+    let data = data.display().to_string();
+    let any = ["--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--grpc", "127.0.0.1:0"];
+    let args = ["bench"].into_iter().chain(any).chain(["--data", &data, "--node", "bench"]);
+    let cli =
+        cluster::config::parse(args, |_| None).map_err(|_| Error::internal("the arguments are good"))?;
+    let mut plan = Plan::of(&cli.config);
+    plan.serve = serve.iter().map(|&name| name.to_owned()).collect();
+    Node::start(plan).await
+}
+
+/// A node as the shipped program is, ready.
 pub struct BenchNode {
     pub served: Served,
     pub data: PathBuf,

@@ -89,7 +89,8 @@ fn take(state: &Billing, unit: &mut Unit, account: Row, (entry, call): (&Entry, 
     let (before, price) = (balance, entry.price());
     let units = match price {
         Price::FREE => 0,
-        Price { .. } => minutes(call.seconds().unwrap_or(0)),
+        // an answered call is a call, however short: a carrier charges it, too
+        Price { .. } => call.seconds().map_or(0, |seconds| minutes(seconds.max(1))),
     };
     let charge = balance.settle(entry.hold, price, units);
     if balance != before {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::calls::{Calls, patch};
 use super::outbound;
 use super::session::Msg;
+use super::status::Reason;
 use crate::agent::api::{AGENT, FindByAddress};
 use crate::billing::api::{ACCOUNT, ReserveCall};
 use crate::customer::api::{CUSTOMER, Profile, ReadProfile};
@@ -132,11 +133,24 @@ async fn store(calls: &Arc<Calls>, by: &Context, leg: Leg, ways: Vec<Way>) -> Re
         ("provider_id", json!(attempts.provider())),
     ]);
     let row = calls.rows().insert(row, by).await?;
-    if !leg.master_call_id.is_nil() {
-        let _ = calls.live.insist(leg.master_call_id, Msg::Chain(leg.id));
-    }
-    calls.enliven(row.clone(), Msg::Dial(Box::new(attempts))).await?;
+    let begin = match ends_with(calls, by, &leg).await {
+        Ok(()) => Msg::Dial(Box::new(attempts)),
+        // its master has ended meanwhile: nobody else would ever end it
+        Err(error) => {
+            tracing::info!(call = %leg.id, master = %leg.master_call_id, %error, "nobody waits for this call");
+            Msg::End(Reason::Normal, None)
+        }
+    };
+    calls.enliven(row.clone(), begin).await?;
     Ok(row)
+}
+
+/// Has the master of a call end it, too. Refused by one that is over.
+async fn ends_with(calls: &Calls, by: &Context, leg: &Leg) -> Result<()> {
+    match leg.master_call_id.is_nil() {
+        true => Ok(()),
+        false => calls.live.ask(leg.master_call_id, by, |reply| Msg::Chain(leg.id, reply)).await,
+    }
 }
 
 /// The agent that is called, best effort: a call does not fail for it.

@@ -40,7 +40,8 @@ pub(super) enum Msg {
     End(Reason, Option<Reply<Row>>),
     Delete(Reply<Row>),
     Media(Command, Row, Reply<()>),
-    Chain(Uuid),
+    /// A call that ends with this one.
+    Chain(Uuid, Reply<()>),
     Bridge(bridge::Word),
     /// Another minute is about to begin.
     Minute,
@@ -294,11 +295,13 @@ impl Session {
         Ok(Then::Go)
     }
 
-    async fn chain(&mut self, child: Uuid) -> Result<()> {
+    async fn chain(&mut self, child: Uuid, reply: Reply<()>) -> Result<()> {
         let mut chained =
             self.row.get("chained_call_ids").and_then(Value::as_array).cloned().unwrap_or_default();
         chained.push(json!(child));
-        self.write(patch([("chained_call_ids", json!(chained))]), "updated").await
+        self.write(patch([("chained_call_ids", json!(chained))]), "updated").await?;
+        let _ = reply.send(Ok(()));
+        Ok(())
     }
 
     /// Reports the action as finished whose run this was, if it is the one under way.
@@ -369,7 +372,7 @@ impl Living for Session {
             }
             Msg::Delete(reply) => self.delete(reply).await?,
             Msg::Media(command, change, reply) => self.media(command, change, reply).await?,
-            Msg::Chain(child) => self.chain(child).await?,
+            Msg::Chain(child, reply) => self.chain(child, reply).await?,
             Msg::Bridge(word) => self.bridged(word).await?,
             Msg::Minute => self.minute(me).await?,
             Msg::TooLong => {

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use actors::kernel::{Domain, Mailbox, Supervisor};
 use benches::rounds::{Round, Spread, in_turns, print_head, print_side};
 use benches::served::Folder;
-use benches::{cpu, machine};
-use cluster::{Node, Plan, config};
+use benches::{cpu, machine, node};
 use protocol::ports::Deps;
 use protocol::{Command, Context, Error, Op, Request, Resource, Result, Scope, Verb};
 use ractor::factory::{
@@ -153,17 +152,6 @@ async fn compare(mailbox: &Mailbox, pool: &Pool, callers: u64) -> Result<()> {
     Ok(())
 }
 
-/// What a domain may reach, from a node that serves none.
-async fn node(folder: &Folder) -> Result<Node> {
-    let data = folder.0.display().to_string();
-    let args =
-        ["bench", "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--data", &data];
-    let cli = config::parse(args, |_| None).map_err(|_| Error::internal("the arguments are good"))?;
-    let mut plan = Plan::of(&cli.config);
-    plan.serve = Vec::new();
-    Node::start(plan).await
-}
-
 fn domain(deps: &Deps) -> Domain {
     Domain::new("bench-manager", deps).resource(&THING).ask(&Arc::new(()), nothing)
 }
@@ -172,7 +160,8 @@ fn domain(deps: &Deps) -> Domain {
 async fn main() -> Result<()> {
     machine::announce("ask");
     let folder = Folder::new("ask")?;
-    let node = node(&folder).await?;
+    // what the domain may reach, from a node that serves none
+    let node = node::here(&folder.0, &[]).await?;
     let mailbox = Mailbox::new(Arc::new(domain(&node.deps)));
     let tree = Supervisor::new("bench").child(mailbox.child()).start().await?;
     let pool = bare_pool().await?;

@@ -7,15 +7,16 @@ mod parts;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use benches::api::{Api, text};
+use benches::api::Api;
 use benches::node::{self, BenchNode};
 use benches::rounds::{Round, Spread, in_turns, print_head, print_side};
 use benches::served::{Folder, HERE, Served, free_port};
 use benches::{cpu, machine};
 use protocol::{Error, Result};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep};
+use uuid::Uuid;
 
 const ROUNDS: usize = 4;
 const ROUND: Duration = Duration::from_millis(1500);
@@ -64,20 +65,6 @@ async fn ask(mut client: Api, path: String, status: u16, until: Instant) -> Resu
     Ok(answered)
 }
 
-/// A call that failed at once, because nobody has registered the extension: its row is as wide as any.
-async fn a_call(api: &mut Api) -> Result<String> {
-    let phone = json!({"extension": "100", "password": "a-bench-secret", "name": "nobody", "detail": ""});
-    let phone = api.send("POST", "/v1.0/extensions", phone).await?;
-    let call = json!({
-        "source": {"type": "extension", "target": text(&phone, "id")?},
-        "destinations": [{"type": "extension", "target": text(&phone, "id")?}],
-        "actions": [{"type": "answer"}],
-    });
-    let made = api.send("POST", "/v1.0/calls", call).await?;
-    let call = made.get("calls").and_then(|calls| calls.get(0)).ok_or_else(|| Error::internal("no call"))?;
-    Ok(text(call, "id")?.to_owned())
-}
-
 async fn bare(folder: &Folder, answer: &http::Response<bytes::Bytes>) -> Result<(Served, SocketAddr)> {
     let (file, address) = (folder.join("answer"), SocketAddr::new(HERE, free_port()?));
     bare::keep(answer, &file)?;
@@ -93,7 +80,7 @@ async fn bare(folder: &Folder, answer: &http::Response<bytes::Bytes>) -> Result<
     Ok((served, address))
 }
 
-fn sides(node: &BenchNode, key: &str, id: &str, bare: (u32, SocketAddr)) -> Vec<Side> {
+fn sides(node: &BenchNode, key: &str, id: Uuid, bare: (u32, SocketAddr)) -> Vec<Side> {
     let of = |name, path: String, status| {
         let (process, to, key) = (node.served.process, node.http, key.to_owned());
         Side { name, process, to, key, path, status }
@@ -102,7 +89,7 @@ fn sides(node: &BenchNode, key: &str, id: &str, bare: (u32, SocketAddr)) -> Vec<
     vec![
         of("node: GET /v1.0/calls/{id}", call.clone(), 200),
         Side { name: "bare hyper, the same bytes", process: bare.0, to: bare.1, ..of("", call, 200) },
-        of("node: a tag that is not there", format!("/v1.0/tags/{}", uuid::Uuid::now_v7()), 404),
+        of("node: a tag that is not there", format!("/v1.0/tags/{}", Uuid::now_v7()), 404),
         of("node: a route that is not there", "/v1.0/nothing".into(), 404),
         of("node: /ping", "/ping".into(), 200),
     ]
@@ -129,12 +116,9 @@ async fn measure() -> Result<()> {
     machine::announce("http");
     let folder = Folder::new("http")?;
     let data = folder.join("data");
+    let (key, id) = parts::prepare(&data).await?;
     let node = BenchNode::start(&data, &UNLIMITED).await?;
-    let key = node.first("accesskey").await?;
     let mut api = Api::connect(node.http, &key).await?;
-    let id = a_call(&mut api).await?;
-    // the row changes no more
-    sleep(Duration::from_secs(1)).await;
     let answer = api.ask("GET", &format!("/v1.0/calls/{id}"), &Value::Null).await?;
     println!(
         "the answer: {}, {} headers, a body of {} bytes",
@@ -143,10 +127,10 @@ async fn measure() -> Result<()> {
         answer.body().len()
     );
     let (bare, address) = bare(&folder, &answer).await?;
-    compare(&sides(&node, &key, &id, (bare.process, address))).await?;
+    compare(&sides(&node, &key, id, (bare.process, address))).await?;
     bare.stop().await?;
     node.served.stop().await?;
-    parts::measure(&data, id.parse().map_err(Error::internal)?).await?;
+    parts::measure(&data, id).await?;
     println!("load at the end: {}", machine::load());
     Ok(())
 }

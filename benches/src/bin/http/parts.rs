@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use benches::cpu;
 use benches::rounds::{Round, print_head, print_side};
-use cluster::{Node, Plan, config};
-use protocol::ports::Deps;
-use protocol::{Context, Error, Op, Resource, Result, Row, Scope};
-use serde_json::Value;
+use benches::{cpu, node};
+use cluster::first;
+use protocol::ports::{Clock as _, Deps, SystemClock, Unit, Write};
+use protocol::{Address, Context, Error, Op, Resource, Result, Row, Scope, time};
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant};
 use uuid::Uuid;
@@ -62,14 +62,35 @@ where
     Ok([Round { units, wall: began.elapsed(), cpu: cpu::own()?.saturating_sub(before) }])
 }
 
+fn calls(deps: &Deps) -> Result<&'static Resource> {
+    let found = deps.catalog()?.named("call").map(|entry| entry.resource);
+    found.ok_or_else(|| Error::internal("no calls in the catalog"))
+}
+
+/// A first start with a call of the first customer, that is over; the customer's key and the call.
+pub(crate) async fn prepare(data: &Path) -> Result<(String, Uuid)> {
+    let node = node::here(data, &["*"]).await?;
+    let welcome = first::welcome(&node.deps, data).await?;
+    let welcome = welcome.ok_or_else(|| Error::internal("the folder is not empty"))?;
+    let (resource, id, now) = (calls(&node.deps)?, Uuid::new_v4(), time::stamp(SystemClock.now()));
+    let given = json!({
+        "id": id, "customer_id": welcome.customer_id, "rev": 1, "tm_create": now, "tm_update": now,
+        "flow_id": Uuid::new_v4(), "activeflow_id": Uuid::new_v4(), "type": "flow",
+        "source": Address::new("tel", "+15550111"), "destination": Address::new("tel", "+15550100"),
+        "status": "hangup", "direction": "incoming", "hangup_by": "remote", "hangup_reason": "normal",
+        "tm_progressing": now, "tm_ringing": now, "tm_hangup": now,
+    });
+    let mut row = given.as_object().cloned().unwrap_or_default();
+    resource.fill(&mut row);
+    let unit = Unit { writes: vec![Write::Insert { resource, row }], ..Unit::default() };
+    node.deps.store.commit(unit).await?;
+    node.stop(Duration::from_secs(5)).await;
+    Ok((welcome.accesskey, id))
+}
+
 pub(crate) async fn measure(data: &Path, id: Uuid) -> Result<()> {
-    let data = data.display().to_string();
-    let args =
-        ["bench", "--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--data", &data];
-    let cli = config::parse(args, |_| None).map_err(|_| Error::internal("the arguments are good"))?;
-    let node = Node::start(Plan::of(&cli.config)).await?;
-    let resource = node.deps.catalog()?.named("call").map(|entry| entry.resource);
-    let resource = resource.ok_or_else(|| Error::internal("no calls in the catalog"))?;
+    let node = node::here(data, &["*"]).await?;
+    let resource = calls(&node.deps)?;
     let row = node.deps.store.get(resource, Scope::Platform, id).await?;
     let row = row.ok_or_else(|| Error::internal("the call is gone"))?;
     let parts = Arc::new(Parts { deps: node.deps.clone(), resource, id, row });

@@ -81,3 +81,41 @@ impl Place {
 fn number(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::ports::{Entry, Journal, Unit};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::served::Folder;
+
+    #[tokio::test]
+    async fn every_transaction_counts_once() {
+        let folder = Folder::new("wal").expect("a folder");
+        let file = folder.join("test.db");
+        let store =
+            persistence::open(&format!("sqlite:{}", file.display()), "test", &[]).await.expect("a store");
+        let mut place = Place { log: folder.join("test.db-wal"), salt: [0; 8], page: 0, at: HEADER };
+        place.advance();
+        for _ in 0..3 {
+            let entry = Entry {
+                kind: "test",
+                id: Uuid::now_v7(),
+                parent: Uuid::nil(),
+                node: String::new(),
+                data: "x".into(),
+            };
+            let unit = Unit { journal: vec![Journal::Put(entry)], ..Unit::default() };
+            store.commit(unit).await.expect("a commit");
+        }
+        assert_eq!((place.advance(), place.advance()), (3, 0));
+        store.close().await;
+    }
+
+    #[test]
+    fn a_log_that_is_not_there_holds_nothing() {
+        let mut place = Place { log: "/nowhere/a-wal".into(), salt: [0; 8], page: 0, at: HEADER };
+        assert_eq!(place.advance(), 0);
+    }
+}

@@ -26,11 +26,11 @@ pub(super) fn targets(number: &str) -> Vec<String> {
     prefixes.chain([ALL.to_owned()]).collect()
 }
 
-/// A customer's own routes before the defaults; then the longest target, the lowest priority, the oldest id.
+/// A customer's own routes before the defaults; then the lowest priority, the longest target, the oldest id.
 /// Each provider is tried once, at its best place.
 pub(super) fn order(mut routes: Vec<Route>) -> Vec<Route> {
     let length = |target: &str| if target == ALL { 0 } else { target.len() };
-    routes.sort_by_key(|r| (r.customer_id == EVERYBODY, Reverse(length(&r.target)), r.priority, r.id));
+    routes.sort_by_key(|r| (r.customer_id == EVERYBODY, r.priority, Reverse(length(&r.target)), r.id));
     let mut seen = HashSet::new();
     routes.retain(|route| seen.insert(route.provider_id));
     routes
@@ -65,15 +65,15 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_target_wins_before_the_priority() {
+    fn the_priority_decides_before_the_longest_target() {
         check(
             vec![route(1, OWN, 1, 0, "all"), route(2, OWN, 2, 0, "+1"), route(3, OWN, 3, 9, "+1416")],
-            &[3, 2, 1],
+            &[2, 1, 3],
         );
     }
 
     #[test]
-    fn the_lowest_priority_wins_among_equal_targets_and_then_the_oldest() {
+    fn the_oldest_wins_among_equals() {
         check(
             vec![route(4, OWN, 4, 1, "+1"), route(3, OWN, 3, 1, "+1"), route(2, OWN, 2, 0, "+1")],
             &[2, 3, 4],

@@ -24,4 +24,5 @@ mod socket;
 mod survival;
 mod tidy;
 mod timeline;
+mod trunks;
 mod webhooks;

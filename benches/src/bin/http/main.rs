@@ -4,6 +4,7 @@
 mod bare;
 mod parts;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use benches::node::{self, BenchNode};
 use benches::rounds::{Round, Spread, in_turns, print_head, print_side};
 use benches::served::{Folder, HERE, Served, free_port};
 use benches::{cpu, machine};
+use bytes::Bytes;
 use protocol::{Error, Result};
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -65,7 +67,11 @@ async fn ask(mut client: Api, path: String, status: u16, until: Instant) -> Resu
     Ok(answered)
 }
 
-async fn bare(folder: &Folder, answer: &http::Response<bytes::Bytes>) -> Result<(Served, SocketAddr)> {
+fn names(answer: &http::Response<Bytes>) -> BTreeSet<&str> {
+    answer.headers().keys().map(http::HeaderName::as_str).collect()
+}
+
+async fn bare(folder: &Folder, answer: &http::Response<Bytes>) -> Result<(Served, SocketAddr)> {
     let (file, address) = (folder.join("answer"), SocketAddr::new(HERE, free_port()?));
     bare::keep(answer, &file)?;
     let arguments = [address.to_string(), file.display().to_string()];
@@ -127,6 +133,10 @@ async fn measure() -> Result<()> {
         answer.body().len()
     );
     let (bare, address) = bare(&folder, &answer).await?;
+    let same = Api::connect(address, &key).await?.ask("GET", "/", &Value::Null).await?;
+    if same.body() != answer.body() || names(&same) != names(&answer) {
+        return Err(Error::internal("the bare server answers something else"));
+    }
     compare(&sides(&node, &key, id, (bare.process, address))).await?;
     bare.stop().await?;
     node.served.stop().await?;

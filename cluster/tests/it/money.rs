@@ -5,7 +5,6 @@ use futures_util::future::join_all;
 use protocol::ports::voice::{CAUSE_BUSY, CAUSE_NORMAL, LegId};
 use protocol::{Context, Op, Result, Scope};
 use serde_json::{Value, json};
-use tokio::time::{Duration, sleep};
 use voice::{Phone, PhoneEvent};
 
 use crate::calls::{ended, rings};
@@ -16,8 +15,6 @@ use crate::platform::{Answer, Platform};
 const CAUSE_NO_CIRCUIT: u16 = 34;
 /// Longer than any call here, in milliseconds: everything is left to the other side.
 const WAIT: u32 = 600_000;
-/// Whole seconds count, and fractions of them do not.
-const COUNTS: Duration = Duration::from_millis(1100);
 
 async fn market(platform: &Platform) -> Market {
     Market::open(platform.api().with_key(&platform.operator().await), platform.api().clone()).await
@@ -55,7 +52,6 @@ async fn cost(market: &Market, switch: &Phone, number: &str) -> i64 {
 /// The called side hangs up a call that it answered; the ledger's entry of it.
 async fn end(market: &Market, switch: &Phone, call: &str, leg: LegId) -> Value {
     market.api.becomes(&format!("calls/{call}"), |row| row["status"] == "progressing").await;
-    sleep(COUNTS).await;
     switch.hangup(leg, CAUSE_NORMAL).await.unwrap();
     charged(market, call).await
 }

@@ -24,6 +24,8 @@ pub(crate) enum Fault {
 }
 
 pub(crate) trait Dialect: sealed::Sealed + Database<Arguments: Clone + Sync> {
+    /// This process has the database to itself, so it knows of every change.
+    const ALONE: bool;
     /// Takes the write lock at once: a deferred upgrade fails instead of waiting.
     const BEGIN: &'static str;
     /// What the writer says on a new connection.

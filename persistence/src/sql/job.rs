@@ -6,6 +6,7 @@ use sqlx::Connection;
 use tokio::sync::oneshot;
 
 use super::dialect::Dialect;
+use super::recent::Key;
 use super::statement::Statement;
 use super::{failure, journal, outbox, timers};
 
@@ -24,6 +25,8 @@ pub(super) enum Step<D: Dialect> {
 /// What is stored together or not at all.
 pub(super) struct Job<D: Dialect> {
     steps: Vec<Step<D>>,
+    /// Rows that it changes.
+    pub(super) touches: Vec<Key>,
     /// Somebody waits for events or timers.
     pub(super) wakes: bool,
     pub(super) answer: oneshot::Sender<Result<()>>,
@@ -34,7 +37,7 @@ pub(super) type Answer = oneshot::Receiver<Result<()>>;
 impl<D: Dialect> Job<D> {
     pub(super) fn new(steps: Vec<Step<D>>, wakes: bool) -> (Self, Answer) {
         let (answer, outcome) = oneshot::channel();
-        (Job { steps, wakes, answer }, outcome)
+        (Job { steps, touches: Vec::new(), wakes, answer }, outcome)
     }
 
     pub(super) fn of(unit: &Unit, node: &str) -> Result<(Self, Answer)> {
@@ -43,7 +46,9 @@ impl<D: Dialect> Job<D> {
         let entries = unit.journal.iter().map(journal::change);
         let pending = unit.timers.iter().map(timers::change);
         let steps = rows.chain(events).chain(entries).chain(pending).collect::<Result<_>>()?;
-        Ok(Self::new(steps, !unit.events.is_empty() || !unit.timers.is_empty()))
+        let (mut job, answer) = Self::new(steps, !unit.events.is_empty() || !unit.timers.is_empty());
+        job.touches = unit.writes.iter().filter_map(touched).collect();
+        Ok((job, answer))
     }
 
     /// Runs the steps in the open transaction. The outer error is the database's and ends the transaction;
@@ -100,6 +105,14 @@ fn refuse_taken(outcome: sqlx::Result<u64>) -> sqlx::Result<Result<()>> {
     match outcome {
         Err(sqlx::Error::Database(cause)) if cause.is_unique_violation() => Ok(Err(failure::taken())),
         outcome => outcome.map(|_| Ok(())),
+    }
+}
+
+/// A new row is nobody's yet.
+fn touched(write: &Write) -> Option<Key> {
+    match write {
+        Write::Insert { .. } => None,
+        Write::Update { resource, id, .. } => Some((resource.name, *id)),
     }
 }
 

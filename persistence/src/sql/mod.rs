@@ -10,6 +10,7 @@ mod migrate;
 mod mysql;
 mod outbox;
 mod read;
+mod recent;
 mod schema;
 mod sqlite;
 mod statement;
@@ -19,15 +20,19 @@ mod timers;
 mod value;
 mod writer;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use protocol::ports::{Entry, Filter, Store, Timer, Unit};
 use protocol::{Event, Page, Resource, Result, Row, Scope};
+use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use dialect::Dialect;
 use job::Job;
 use read::Reader;
+use recent::{Recent, Seen};
 use statement::Statement;
 use writer::{Options, Writer};
 
@@ -37,6 +42,8 @@ pub(crate) struct SqlStore<D: Dialect> {
     node: String,
     reader: Reader<D>,
     writer: Writer<D>,
+    /// Only where this process has the database to itself.
+    recent: Option<Arc<Recent>>,
     /// Dropped with the store, after it.
     _scratch: Option<Scratch>,
 }
@@ -53,8 +60,9 @@ impl<D: Dialect> SqlStore<D> {
         migrate::migrate::<D>(&mut conn, resources).await.map_err(Unopened::Migrate)?;
         let last = outbox::last::<D>(&mut conn, node).await.map_err(Unopened::Migrate)?;
         let reader = Reader::new(options.clone(), readers);
-        let writer = Writer::start(options, conn, last);
-        Ok(SqlStore { node: node.to_owned(), reader, writer, _scratch: None })
+        let recent = D::ALONE.then(Arc::<Recent>::default);
+        let writer = Writer::start(options, conn, last, recent.clone());
+        Ok(SqlStore { node: node.to_owned(), reader, writer, recent, _scratch: None })
     }
 
     /// Removes the files of a scratch database when the store is dropped.
@@ -62,6 +70,17 @@ impl<D: Dialect> SqlStore<D> {
         self._scratch = Some(scratch);
         self
     }
+}
+
+impl<D: Dialect> SqlStore<D> {
+    async fn read(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Row>> {
+        Ok(self.reader.rows(resource, Statement::get(resource, id, scope)?).await?.pop())
+    }
+}
+
+fn is_of(row: &Row, scope: Scope) -> bool {
+    let owner = || row.get("customer_id").and_then(Value::as_str)?.parse::<Uuid>().ok();
+    scope.customer().is_none_or(|customer| owner() == Some(customer))
 }
 
 /// Why a store did not start.
@@ -74,7 +93,17 @@ pub(crate) enum Unopened {
 #[async_trait]
 impl<D: Dialect> Store for SqlStore<D> {
     async fn get(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Row>> {
-        Ok(self.reader.rows(resource, Statement::get(resource, id, scope)?).await?.pop())
+        let Some(recent) = &self.recent else { return self.read(resource, scope, id).await };
+        let key = (resource.name, id);
+        let row = match recent.look(key) {
+            Seen::Row(row) => Some(row),
+            Seen::Unknown(ticket) => {
+                let row = self.read(resource, Scope::Platform, id).await?;
+                recent.keep(key, ticket, row.as_ref());
+                row
+            }
+        };
+        Ok(row.filter(|row| is_of(row, scope)))
     }
 
     async fn list(

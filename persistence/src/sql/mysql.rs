@@ -20,6 +20,7 @@ const FULL: [u16; 2] = [1021, 1114];
 const BUSY: [u16; 2] = [1205, 1213];
 
 impl Dialect for MySql {
+    const ALONE: bool = false;
     const BEGIN: &'static str = "START TRANSACTION";
     /// A row that another node holds must not stop the writer for MySQL's 50 s, nor a table a migration for
     /// a day. READ COMMITTED locks rows

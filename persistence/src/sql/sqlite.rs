@@ -20,6 +20,7 @@ const FULL: u32 = 13;
 const FULL_SHM: u32 = 4874;
 
 impl Dialect for Sqlite {
+    const ALONE: bool = true;
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
     const SETUP: &'static [&'static str] = &[];
     const OPTIONS: &'static str = "";

@@ -4,7 +4,7 @@
 //! writer is never aborted: it ends when the last sender is gone and the queue is empty.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::{Error, Result};
 use sqlx::{ConnectOptions, Connection, SqlSafeStr};
@@ -16,6 +16,7 @@ use super::dialect::{Dialect, Fault};
 use super::failure::{self, Failure};
 use super::job::{Answer, Job};
 use super::read::TRUSTED;
+use super::recent::Recent;
 
 /// Jobs in one transaction: more gains nothing (measured) and makes the first one wait.
 const MOST: usize = 256;
@@ -39,10 +40,15 @@ pub(super) struct Writer<D: Dialect> {
 
 impl<D: Dialect> Writer<D> {
     /// `last` is the largest number in use.
-    pub(super) fn start(options: Options<D>, conn: D::Connection, last: i64) -> Self {
+    pub(super) fn start(
+        options: Options<D>,
+        conn: D::Connection,
+        last: i64,
+        recent: Option<Arc<Recent>>,
+    ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (commits, committed) = watch::channel(0);
-        let task = Task { options, conn: Some((conn, Instant::now())), last, commits };
+        let task = Task { options, conn: Some((conn, Instant::now())), last, commits, recent };
         #[expect(clippy::disallowed_methods, reason = "the writer owns its task and close() awaits it")]
         let task = tokio::spawn(task.run(queue));
         Writer { jobs: Mutex::new(Some(jobs)), task: tokio::sync::Mutex::new(Some(task)), committed }
@@ -89,6 +95,7 @@ struct Task<D: Dialect> {
     conn: Option<(D::Connection, Instant)>,
     last: i64,
     commits: watch::Sender<u64>,
+    recent: Option<Arc<Recent>>,
 }
 
 impl<D: Dialect> Task<D> {
@@ -161,10 +168,16 @@ impl<D: Dialect> Task<D> {
     }
 
     fn reply(&self, jobs: impl IntoIterator<Item = Job<D>>, outcome: Result<Vec<Result<()>>, Failure>) {
+        let jobs = jobs.into_iter().inspect(|job| {
+            // also after a refusal: who was told that a row has changed must not read the old one again
+            if let Some(recent) = &self.recent {
+                recent.forget(&job.touches);
+            }
+        });
         match outcome {
             Ok(answers) => {
                 let mut woken = false;
-                for (job, answer) in jobs.into_iter().zip(answers) {
+                for (job, answer) in jobs.zip(answers) {
                     woken |= job.wakes && answer.is_ok();
                     answered(job.answer, answer);
                 }
@@ -174,11 +187,12 @@ impl<D: Dialect> Task<D> {
             }
             Err(failure) => {
                 // what may be stored must be looked for
-                if matches!(failure, Failure::Commit(_)) {
+                let stored = matches!(failure, Failure::Commit(_));
+                let error = failure.answer::<D>();
+                jobs.for_each(|job| answered(job.answer, Err(error())));
+                if stored {
                     self.commits.send_modify(|count| *count += 1);
                 }
-                let error = failure.answer::<D>();
-                jobs.into_iter().for_each(|job| answered(job.answer, Err(error())));
             }
         }
     }

@@ -36,6 +36,10 @@ pub(crate) fn all() -> Vec<Case> {
         case("a unique value is free after a deletion", rows::unique_among_live),
         case("a stale revision is a conflict", rows::stale_is_a_conflict),
         case("of 64 racers one wins", rows::one_racer_wins),
+        case(
+            "who was told of a change reads it, however many read the row meanwhile",
+            rows::changes_are_read,
+        ),
         case("a deleted row is gone", rows::deleted_is_gone),
         case("a foreign scope sees and changes nothing", rows::scopes_are_apart),
         case("a unit is stored whole or not at all", units::all_or_nothing),

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use protocol::ports::{Filter, Store, Write};
 use protocol::{Page, Scope, Status};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::sample::{CALL, call, get, id, insert, row, told, unit, update, write};
@@ -148,6 +149,30 @@ pub(super) async fn one_racer_wins(store: Arc<dyn Store>) {
     assert_eq!(outcomes.iter().flat_map(Result::as_ref).count(), 1);
     assert!(outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).all(protocol::Error::is_conflict));
     assert_eq!(told(&store).await.len(), 2);
+}
+
+pub(super) async fn changes_are_read(store: Arc<dyn Store>) {
+    let one = call(Uuid::now_v7(), 1);
+    write(&store, insert(&one), "created").await.unwrap();
+    let (stop, stopped) = watch::channel(());
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let (store, id, stopped) = (store.clone(), id(&one), stopped.clone());
+            tokio::spawn(async move {
+                while !stopped.has_changed().unwrap_or(true) {
+                    get(&store, id).await;
+                }
+            })
+        })
+        .collect();
+    for rev in 0..50 {
+        write(&store, update(id(&one), rev, json!({"order": rev})), "updated").await.unwrap();
+        assert_eq!(get(&store, id(&one)).await.unwrap()["order"], rev);
+    }
+    drop(stop);
+    for reader in readers {
+        reader.await.unwrap();
+    }
 }
 
 pub(super) async fn deleted_is_gone(store: Arc<dyn Store>) {

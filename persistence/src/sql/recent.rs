@@ -1,0 +1,132 @@
+//! Rows that were read lately. Most requests read the same few rows again and again: a call, its customer,
+//! its account.
+//!
+//! The writer forgets what it changed before it answers, so a caller that knows of a change reads it. A row
+//! that is being read while it is changed is not kept: the reader's ticket is gone by then.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use protocol::Row;
+use tokio::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// The name of a resource and the id of a row.
+pub(super) type Key = (&'static str, Uuid);
+
+/// Rows kept at most: some 10 MiB. Beyond that all are forgotten and the busy ones come back.
+const MOST: usize = 4096;
+/// Another process may have the same file open: what it changes is seen after this time.
+const FRESH: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+pub(super) struct Recent(Mutex<Slots>);
+
+#[derive(Default)]
+struct Slots {
+    slots: HashMap<Key, Slot>,
+    tickets: u64,
+}
+
+enum Slot {
+    Row(Row, Instant),
+    /// Somebody is reading it.
+    Loading(u64),
+}
+
+pub(super) enum Seen {
+    Row(Row),
+    /// Read it, and say so with the ticket.
+    Unknown(u64),
+}
+
+impl Recent {
+    pub(super) fn look(&self, key: Key) -> Seen {
+        let mut all = self.lock();
+        if let Some(Slot::Row(row, since)) = all.slots.get(&key)
+            && since.elapsed() < FRESH
+        {
+            return Seen::Row(row.clone());
+        }
+        if all.slots.len() >= MOST {
+            all.slots.clear();
+        }
+        all.tickets += 1;
+        let ticket = all.tickets;
+        all.slots.insert(key, Slot::Loading(ticket));
+        Seen::Unknown(ticket)
+    }
+
+    /// Keeps what was read, unless it was changed or read again since the ticket was given.
+    pub(super) fn keep(&self, key: Key, ticket: u64, row: Option<&Row>) {
+        let mut all = self.lock();
+        if !matches!(all.slots.get(&key), Some(Slot::Loading(current)) if *current == ticket) {
+            return;
+        }
+        match row {
+            Some(row) => all.slots.insert(key, Slot::Row(row.clone(), Instant::now())),
+            None => all.slots.remove(&key),
+        };
+    }
+
+    pub(super) fn forget(&self, keys: &[Key]) {
+        if !keys.is_empty() {
+            let mut all = self.lock();
+            for key in keys {
+                all.slots.remove(key);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(n: u64) -> Row {
+        Row::from_iter([("n".to_owned(), n.into())])
+    }
+
+    const KEY: Key = ("call", Uuid::from_u128(1));
+
+    fn ticket(recent: &Recent) -> u64 {
+        match recent.look(KEY) {
+            Seen::Unknown(ticket) => ticket,
+            Seen::Row(row) => panic!("known: {row:?}"),
+        }
+    }
+
+    #[test]
+    fn a_row_is_read_once_until_it_is_changed() {
+        let recent = Recent::default();
+        let first = ticket(&recent);
+        recent.keep(KEY, first, Some(&row(1)));
+        assert!(matches!(recent.look(KEY), Seen::Row(seen) if seen == row(1)));
+        recent.forget(&[KEY]);
+        ticket(&recent);
+    }
+
+    #[test]
+    fn a_row_that_is_changed_while_it_is_read_is_not_kept() {
+        let recent = Recent::default();
+        let old = ticket(&recent);
+        recent.forget(&[KEY]);
+        recent.keep(KEY, old, Some(&row(1)));
+        let (slow, quick) = (ticket(&recent), ticket(&recent));
+        recent.keep(KEY, quick, Some(&row(2)));
+        recent.keep(KEY, slow, Some(&row(1)));
+        assert!(matches!(recent.look(KEY), Seen::Row(seen) if seen == row(2)));
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_remembered() {
+        let recent = Recent::default();
+        let first = ticket(&recent);
+        recent.keep(KEY, first, None);
+        assert!(recent.lock().slots.is_empty());
+    }
+}

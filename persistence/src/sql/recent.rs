@@ -1,8 +1,10 @@
 //! Rows that were read lately. Most requests read the same few rows again and again: a call, its customer,
 //! its account.
 //!
-//! The writer forgets what it changed before it answers, so a caller that knows of a change reads it. A row
-//! that is being read while it is changed is not kept: the reader's ticket is gone by then.
+//! The writer holds the rows that it changes from before its transaction until it answers, and a held row is
+//! read anew and not kept. So whoever knows of a change reads it, be it from the answer or from the outbox,
+//! which may see the commit first. A row that is being read when the writer takes it is not kept either: the
+//! reader's ticket is gone by then.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,8 +18,12 @@ pub(super) type Key = (&'static str, Uuid);
 
 /// Rows kept at most: some 10 MiB. Beyond that all are forgotten and the busy ones come back.
 const MOST: usize = 4096;
-/// Another process may have the same file open: what it changes is seen after this time.
+/// Another process may have the same file open, and a commit of which nothing was heard may still land: what they
+/// change is seen after this time.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// Tickets begin at one.
+const NO_TICKET: u64 = 0;
 
 #[derive(Default)]
 pub(super) struct Recent(Mutex<Slots>);
@@ -32,6 +38,8 @@ enum Slot {
     Row(Row, Instant),
     /// Somebody is reading it.
     Loading(u64),
+    /// The writer is changing it.
+    Held,
 }
 
 pub(super) enum Seen {
@@ -43,13 +51,13 @@ pub(super) enum Seen {
 impl Recent {
     pub(super) fn look(&self, key: Key) -> Seen {
         let mut all = self.lock();
-        if let Some(Slot::Row(row, since)) = all.slots.get(&key)
-            && since.elapsed() < FRESH
-        {
-            return Seen::Row(row.clone());
+        match all.slots.get(&key) {
+            Some(Slot::Row(row, since)) if since.elapsed() < FRESH => return Seen::Row(row.clone()),
+            Some(Slot::Held) => return Seen::Unknown(NO_TICKET),
+            _ => {}
         }
         if all.slots.len() >= MOST {
-            all.slots.clear();
+            all.slots.retain(|_, slot| matches!(slot, Slot::Held));
         }
         all.tickets += 1;
         let ticket = all.tickets;
@@ -69,7 +77,12 @@ impl Recent {
         };
     }
 
-    pub(super) fn forget(&self, keys: &[Key]) {
+    /// Until they are released nobody sees or keeps them.
+    pub(super) fn hold(&self, keys: impl IntoIterator<Item = Key>) {
+        self.lock().slots.extend(keys.into_iter().map(|key| (key, Slot::Held)));
+    }
+
+    pub(super) fn release(&self, keys: &[Key]) {
         if !keys.is_empty() {
             let mut all = self.lock();
             for key in keys {
@@ -106,7 +119,8 @@ mod tests {
         let first = ticket(&recent);
         recent.keep(KEY, first, Some(&row(1)));
         assert!(matches!(recent.look(KEY), Seen::Row(seen) if seen == row(1)));
-        recent.forget(&[KEY]);
+        recent.hold([KEY]);
+        recent.release(&[KEY]);
         ticket(&recent);
     }
 
@@ -114,11 +128,30 @@ mod tests {
     fn a_row_that_is_changed_while_it_is_read_is_not_kept() {
         let recent = Recent::default();
         let old = ticket(&recent);
-        recent.forget(&[KEY]);
+        recent.hold([KEY]);
+        recent.release(&[KEY]);
         recent.keep(KEY, old, Some(&row(1)));
         let (slow, quick) = (ticket(&recent), ticket(&recent));
         recent.keep(KEY, quick, Some(&row(2)));
         recent.keep(KEY, slow, Some(&row(1)));
+        assert!(matches!(recent.look(KEY), Seen::Row(seen) if seen == row(2)));
+    }
+
+    #[test]
+    fn a_row_that_the_writer_holds_is_neither_seen_nor_kept_also_when_there_are_too_many() {
+        let recent = Recent::default();
+        let first = ticket(&recent);
+        recent.keep(KEY, first, Some(&row(1)));
+        recent.hold([KEY]);
+        for n in 0..2 * MOST as u128 {
+            recent.look(("tag", Uuid::from_u128(n)));
+        }
+        let during = ticket(&recent);
+        recent.keep(KEY, during, Some(&row(1)));
+        ticket(&recent);
+        recent.release(&[KEY]);
+        let after = ticket(&recent);
+        recent.keep(KEY, after, Some(&row(2)));
         assert!(matches!(recent.look(KEY), Seen::Row(seen) if seen == row(2)));
     }
 

@@ -135,6 +135,10 @@ impl<D: Dialect> Task<D> {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
+        // `reply` releases them
+        if let Some(recent) = &self.recent {
+            recent.hold(jobs.iter().flat_map(|job| &job.touches).copied());
+        }
         let mut conn = self.connection().await.map_err(Failure::Begin)?;
         let mut last = self.last;
         let begin = conn.begin_with(D::BEGIN.into_sql_str());
@@ -169,9 +173,8 @@ impl<D: Dialect> Task<D> {
 
     fn reply(&self, jobs: impl IntoIterator<Item = Job<D>>, outcome: Result<Vec<Result<()>>, Failure>) {
         let jobs = jobs.into_iter().inspect(|job| {
-            // also after a refusal: who was told that a row has changed must not read the old one again
             if let Some(recent) = &self.recent {
-                recent.forget(&job.touches);
+                recent.release(&job.touches);
             }
         });
         match outcome {

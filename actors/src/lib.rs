@@ -69,7 +69,7 @@ pub fn resources() -> Vec<&'static Resource> {
         &route::PROVIDER,
         &route::ROUTE,
         &tag::TAG,
-        &timeline::TIMELINE_EVENT,
+        &kernel::TIMELINE_EVENT,
         &tts::SPEECH,
         &webhook::DELIVERY,
     ]

@@ -31,6 +31,8 @@ struct Follower {
     /// Names it in dead events; unique in the domain.
     name: &'static str,
     pattern: &'static str,
+    /// Only events of services that are not ours.
+    foreign: bool,
     take: Take,
 }
 
@@ -184,9 +186,23 @@ impl Domain {
         S: Send + Sync + 'static,
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        let state = state.clone();
-        let take: Take = Box::new(move |event| Box::pin(handle(state.clone(), event)));
-        self.followers.push(Follower { name, pattern, take });
+        self.followers.push(follower(state, (pattern, name, false), handle));
+        self
+    }
+
+    /// As [`Domain::follow`], but only events that no node of this platform has committed.
+    pub fn overhear<S, F>(
+        mut self,
+        state: &Arc<S>,
+        pattern: &'static str,
+        name: &'static str,
+        handle: fn(Arc<S>, Arc<Event>) -> F,
+    ) -> Self
+    where
+        S: Send + Sync + 'static,
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.followers.push(follower(state, (pattern, name, true), handle));
         self
     }
 
@@ -249,8 +265,8 @@ impl Domain {
     }
 
     /// The followers of this event, by name.
-    pub(super) fn followers(&self, kind: &str) -> Vec<&'static str> {
-        let mine = self.followers.iter().filter(|follower| event::covers(follower.pattern, kind));
+    pub(super) fn followers(&self, event: &Event) -> Vec<&'static str> {
+        let mine = self.followers.iter().filter(|follower| follower.wants(event));
         mine.map(|follower| follower.name).collect()
     }
 
@@ -264,6 +280,26 @@ impl Domain {
             None => Err(Error::not_found()),
         }
     }
+}
+
+impl Follower {
+    /// Services of VoIPBIN give their events no id.
+    fn wants(&self, event: &Event) -> bool {
+        event::covers(self.pattern, &event.r#type) && (!self.foreign || event.id.is_nil())
+    }
+}
+
+fn follower<S, F>(
+    state: &Arc<S>,
+    (pattern, name, foreign): (&'static str, &'static str, bool),
+    handle: fn(Arc<S>, Arc<Event>) -> F,
+) -> Follower
+where
+    S: Send + Sync + 'static,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let state = state.clone();
+    Follower { pattern, name, foreign, take: Box::new(move |event| Box::pin(handle(state.clone(), event))) }
 }
 
 fn slot(verb: &'static Verb) -> Slot {

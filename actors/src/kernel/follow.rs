@@ -45,7 +45,7 @@ impl Subscribe for Follow {
         if event.resource == DEAD_EVENT.name {
             return Ok(());
         }
-        let followers = self.mailbox.domain().followers(&event.r#type);
+        let followers = self.mailbox.domain().followers(&event);
         // side by side: one that fails for a while delays no other
         let done = join_all(followers.into_iter().map(|follower| self.persist(follower, &event))).await;
         done.into_iter().collect()

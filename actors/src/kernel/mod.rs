@@ -11,6 +11,7 @@ mod pool;
 mod rows;
 mod supervisor;
 mod task;
+pub(crate) mod timeline;
 mod timers;
 mod tree;
 
@@ -23,5 +24,6 @@ pub use outbox::outbox;
 pub use pool::Mailbox;
 pub(crate) use rows::{Rows, id_of};
 pub use supervisor::{Budget, Outcome, Strategy, Supervisor, Tree as Running};
+pub use timeline::TIMELINE_EVENT;
 pub use timers::timers;
 pub use tree::{Branch, Kind, Leaf, State};

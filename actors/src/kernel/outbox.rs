@@ -1,11 +1,12 @@
 //! From the store to the bus: every committed fact, in the order of commits, until the bus has it.
 //!
 //! Facts of different rows overtake each other, facts of one row never: behind one that the bus refused the
-//! later ones of its row wait.
+//! later ones of its row wait. What has arrived is forgotten a little later, many facts at once: after a kill
+//! those of the last moment are sent again, under the same ids.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use futures_util::FutureExt as _;
@@ -13,7 +14,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use protocol::ports::{Bus, Deps};
 use protocol::{Event, Result};
-use tokio::time::{Duration, Instant, sleep_until};
+use tokio::time::{Duration, Instant, sleep_until, timeout};
 use uuid::Uuid;
 
 use super::Child;
@@ -24,18 +25,50 @@ const ON_THE_WAY: usize = 1024;
 const BATCH: u32 = 256;
 /// The bus refused: how long until the next try.
 const PAUSE: Duration = Duration::from_secs(1);
+/// What has arrived is forgotten when it is so much, or so old.
+const FORGET: usize = 256;
+const REMEMBER: Duration = Duration::from_millis(250);
+/// How often it looks for what it has missed: a commit that was given up may appear late.
+const LOOK: Duration = Duration::from_secs(10);
+/// For the last word to the store when the node stops.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 pub fn outbox(deps: &Deps) -> Child {
     let deps = deps.clone();
     Child::task("outbox", move |token| {
-        let deps = deps.clone();
-        async move { patiently("outbox", &deps, &token, || drain(deps.clone())).await }
+        let (deps, arrived) = (deps.clone(), Arrived::default());
+        async move {
+            let outcome = patiently("outbox", &deps, &token, || drain(deps.clone(), arrived.clone())).await;
+            // a store that is gone by now forgets nothing: the facts are sent again at the next start
+            let _ = timeout(GOODBYE, arrived.forget(&deps)).await;
+            outcome
+        }
     })
 }
 
-async fn drain(deps: Deps) -> Result<()> {
+/// The numbers of facts that have arrived and are not yet forgotten.
+#[derive(Clone, Default)]
+struct Arrived(Arc<Mutex<Vec<i64>>>);
+
+impl Arrived {
+    fn numbers(&self) -> MutexGuard<'_, Vec<i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn forget(&self, deps: &Deps) -> Result<()> {
+        let numbers = self.numbers().clone();
+        if !numbers.is_empty() {
+            deps.store.forget(&numbers).await?;
+            self.numbers().drain(..numbers.len());
+        }
+        Ok(())
+    }
+}
+
+async fn drain(deps: Deps, arrived: Arrived) -> Result<()> {
     let mut committed = deps.store.committed();
-    let mut way = Way::to(deps.bus.clone());
+    arrived.forget(&deps).await?;
+    let mut way = Way::to(deps.bus.clone(), arrived);
     loop {
         committed.mark_unchanged();
         let more = way.take_from(&deps).await?;
@@ -43,6 +76,8 @@ async fn drain(deps: Deps) -> Result<()> {
         tokio::select! {
             Some(sent) = way.sending.next() => way.arrived(sent),
             () = sleep_until(way.again.unwrap_or_else(Instant::now)), if way.again.is_some() => way.retry().await,
+            () = sleep_until(way.forget.unwrap_or_else(Instant::now)), if way.forget.is_some() => way.forget(&deps).await?,
+            () = sleep_until(way.look), if way.len() == 0 => way.look(&deps).await?,
             changed = committed.changed(), if !more => {
                 if changed.is_err() {
                     return Ok(());
@@ -67,7 +102,11 @@ struct Way {
     sending: FuturesUnordered<BoxFuture<'static, Sent>>,
     /// How many facts of each row are being sent.
     rows: HashMap<Uuid, usize>,
-    delivered: Vec<i64>,
+    arrived: Arrived,
+    /// When those that have arrived are forgotten.
+    forget: Option<Instant>,
+    /// When it looks for missed ones.
+    look: Instant,
     /// What the bus refused and what waits behind it, with their rows, until the next try.
     refused: BTreeMap<i64, Arc<Event>>,
     blocked: HashSet<Uuid>,
@@ -75,13 +114,15 @@ struct Way {
 }
 
 impl Way {
-    fn to(bus: Arc<dyn Bus>) -> Self {
+    fn to(bus: Arc<dyn Bus>, arrived: Arrived) -> Self {
         Way {
             bus,
             mark: 0,
             sending: FuturesUnordered::new(),
             rows: HashMap::new(),
-            delivered: Vec::new(),
+            arrived,
+            forget: None,
+            look: Instant::now() + LOOK,
             refused: BTreeMap::new(),
             blocked: HashSet::new(),
             again: None,
@@ -92,15 +133,10 @@ impl Way {
         self.sending.len() + self.refused.len()
     }
 
-    /// Sends the next facts and forgets those that have arrived. True when there may be more to send.
+    /// Sends the next facts. True when there may be more to send.
     async fn take_from(&mut self, deps: &Deps) -> Result<bool> {
-        if !self.delivered.is_empty() {
-            deps.store.forget(&self.delivered).await?;
-            self.delivered.clear();
-        }
-        if self.len() == 0 {
-            // whatever is still there was missed: a commit that was given up may appear late
-            self.mark = 0;
+        if self.arrived.numbers().len() >= FORGET {
+            self.forget(deps).await?;
         }
         if self.len() >= ON_THE_WAY {
             return Ok(false);
@@ -109,9 +145,22 @@ impl Way {
         let more = !batch.is_empty();
         for (number, event) in batch {
             self.mark = number;
-            self.offer(number, Arc::new(event)).await;
+            self.offer(number, event).await;
         }
         Ok(more)
+    }
+
+    async fn forget(&mut self, deps: &Deps) -> Result<()> {
+        self.forget = None;
+        self.arrived.forget(deps).await
+    }
+
+    /// Begins again from the first fact that is still there. Nothing is on the way.
+    async fn look(&mut self, deps: &Deps) -> Result<()> {
+        self.forget(deps).await?;
+        self.look = Instant::now() + LOOK;
+        self.mark = 0;
+        Ok(())
     }
 
     /// The first poll hands a fact to the bus, so facts enter it in order.
@@ -145,7 +194,10 @@ impl Way {
             }
         }
         match outcome {
-            Ok(()) => self.delivered.push(number),
+            Ok(()) => {
+                self.arrived.numbers().push(number);
+                self.forget.get_or_insert_with(|| Instant::now() + REMEMBER);
+            }
             Err(error) => {
                 tracing::warn!(event = %event.r#type, id = %event.id, %error, "event not published");
                 self.blocked.insert(row);

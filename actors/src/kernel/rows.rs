@@ -7,6 +7,8 @@ use protocol::{Context, Cursor, Error, Event, Field, Op, Page, Request, Resource
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::timeline::{self, TIMELINE_EVENT};
+
 /// The rows of one resource, as its own domain sees them.
 pub(crate) struct Rows<'a> {
     pub(crate) publisher: &'static str,
@@ -104,7 +106,7 @@ impl Rows<'_> {
         row.insert("rev".into(), json!(1));
         self.resource.fill(&mut row);
         let sealed = self.seal(row.clone())?;
-        unit.events.push(self.fact("created", &sealed, by));
+        self.tell(unit, self.fact("created", &sealed, by));
         unit.writes.push(Write::Insert { resource: self.resource, row: sealed });
         Ok(row)
     }
@@ -159,7 +161,7 @@ impl Rows<'_> {
         let mut changed = row;
         changed.extend(patch.clone());
         changed.insert("rev".into(), json!(rev + 1));
-        unit.events.push(self.fact(what, &changed, by));
+        self.tell(unit, self.fact(what, &changed, by));
         unit.writes.push(Write::Update { resource: self.resource, id, scope: by.scope, patch, rev });
         Ok(changed)
     }
@@ -194,6 +196,13 @@ impl Rows<'_> {
             about: Uuid::nil(),
             request_id: by.request_id.to_string(),
         }
+    }
+
+    /// Adds a fact, with its place in the story.
+    fn tell(&self, unit: &mut Unit, event: Event) {
+        let entry = timeline::entry(Some(self.resource), &event);
+        Rows { resource: &TIMELINE_EVENT, ..*self }.record(unit, entry);
+        unit.events.push(event);
     }
 
     fn seal(&self, mut row: Row) -> Result<Row> {

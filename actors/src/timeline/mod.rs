@@ -12,28 +12,13 @@ use std::sync::Arc;
 
 use protocol::catalog::Locate;
 use protocol::ports::{Deps, Filter};
-use protocol::{Command, Field, Mount, Ops, Resource, Row};
+use protocol::{Command, Mount, Ops, Row};
 use serde_json::json;
 
 use crate::aging::Records;
-use crate::kernel::{DEAD_EVENT, Domain, Rows};
+use crate::kernel::{DEAD_EVENT, Domain, Rows, TIMELINE_EVENT};
 
 const NAME: &str = "timeline-manager";
-
-/// One event. Its id is the event's; its `tm_create` is when the change was made, not when it was noted.
-pub(crate) static TIMELINE_EVENT: Resource = Resource::new(
-    "timeline_event",
-    "timeline_events",
-    &[
-        Field::text("event_type").filter(),
-        Field::text("publisher").filter(),
-        Field::text("resource_type").filter(),
-        Field::id("resource_id").filter(),
-        Field::id("activeflow_id").filter(),
-        Field::json("data"),
-    ],
-)
-.ops(Ops::NONE);
 
 pub(crate) fn domain(deps: &Deps) -> Domain {
     let state = Arc::new(deps.clone());
@@ -52,7 +37,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .mount(Mount::new("aggregated-events", Locate::Collection(aggregated), Ops::NONE))
         .resource(&DEAD_EVENT)
         .on(&state, replay::replay)
-        .follow(&state, "*", "record", record::record)
+        .overhear(&state, "*", "record", record::record)
         .follow(&state, "customer_deleted", "forget", customer_deleted::forget)
 }
 

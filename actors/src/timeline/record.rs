@@ -1,109 +1,20 @@
-//! Noting one event. Only its view: what may not leave the platform is not kept for a year either.
+//! Noting an event of a service that is not ours. Ours are noted where they become true.
 
 use std::sync::Arc;
 
 use protocol::ports::{Deps, Unit};
-use protocol::{Catalog, Event, Result, Row, Status, time};
-use serde_json::{Value, json};
-use uuid::Uuid;
+use protocol::{Event, Result, Status};
 
 use super::rows;
+use crate::kernel::timeline;
 
 pub(super) async fn record(deps: Arc<Deps>, event: Arc<Event>) -> Result<()> {
+    let resource = deps.catalog()?.named(&event.resource).map(|entry| entry.resource);
     let mut unit = Unit::default();
-    rows(&deps).record(&mut unit, entry(deps.catalog()?, &event));
+    rows(&deps).record(&mut unit, timeline::entry(resource, &event));
     match deps.store.commit(unit).await {
         // noted when the event came before
         Err(error) if error.status == Status::AlreadyExists => Ok(()),
         outcome => outcome,
-    }
-}
-
-fn entry(catalog: &Catalog, event: &Event) -> Row {
-    let view = catalog.named(&event.resource).map(|entry| entry.resource.view(&event.data));
-    let mut row = Row::from_iter([
-        ("customer_id".to_owned(), json!(event.customer_id().unwrap_or_default())),
-        ("event_type".to_owned(), json!(event.r#type)),
-        ("publisher".to_owned(), json!(event.publisher)),
-        ("resource_type".to_owned(), json!(event.resource)),
-        ("resource_id".to_owned(), json!(event.row_id().unwrap_or_default())),
-        ("activeflow_id".to_owned(), json!(activeflow_of(event))),
-        ("data".to_owned(), json!(view)),
-    ]);
-    // services of VoIPBIN send neither
-    if !event.id.is_nil() {
-        row.insert("id".to_owned(), json!(event.id));
-    }
-    if let Some(at) = time::parse(&event.time) {
-        row.insert("tm_create".to_owned(), json!(time::stamp(at)));
-    }
-    row
-}
-
-/// The run of a flow that the event belongs to.
-fn activeflow_of(event: &Event) -> Uuid {
-    let field = if event.resource == "activeflow" { "id" } else { "activeflow_id" };
-    let id = event.data.get(field).and_then(Value::as_str).and_then(|id| id.parse().ok());
-    id.unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use protocol::{Entry, Field, Resource};
-
-    use super::*;
-
-    static CALL: Resource = Resource::new(
-        "call",
-        "calls",
-        &[Field::id("activeflow_id"), Field::text("node").internal(), Field::text("password").secret()],
-    );
-
-    fn catalog() -> Catalog {
-        let call = Entry { domain: "call-manager", resource: &CALL, verbs: Vec::new(), asks: Vec::new() };
-        Catalog { entries: vec![call], mounts: Vec::new() }
-    }
-
-    fn event(resource: &str) -> Event {
-        let data = json!({
-            "id": Uuid::from_u128(1), "customer_id": Uuid::from_u128(2), "activeflow_id": Uuid::from_u128(3),
-            "node": "a", "password": "p", "other": 1,
-        });
-        let Value::Object(data) = data else { unreachable!() };
-        Event {
-            r#type: "call_hangup".into(),
-            publisher: "call-manager".into(),
-            data_type: "application/json".into(),
-            data,
-            id: Uuid::from_u128(9),
-            time: "2026-01-01T00:00:00.5Z".into(),
-            resource: resource.into(),
-            about: uuid::Uuid::nil(),
-            request_id: String::new(),
-        }
-    }
-
-    #[test]
-    fn an_entry_holds_the_view_and_the_events_own_id_and_time() {
-        let row = entry(&catalog(), &event("call"));
-        assert_eq!(row["id"], json!(Uuid::from_u128(9)));
-        assert_eq!(row["tm_create"], json!("2026-01-01T00:00:00.500000Z"));
-        assert_eq!(row["customer_id"], json!(Uuid::from_u128(2)));
-        assert_eq!(row["activeflow_id"], json!(Uuid::from_u128(3)));
-        let kept: Vec<_> = row["data"].as_object().expect("a view").keys().collect();
-        assert_eq!(kept, ["activeflow_id", "customer_id", "id"]);
-    }
-
-    #[test]
-    fn what_no_domain_declares_is_noted_without_its_data() {
-        let row = entry(&catalog(), &event("mystery"));
-        assert_eq!((&row["data"], &row["resource_type"]), (&json!(null), &json!("mystery")));
-    }
-
-    #[test]
-    fn a_run_belongs_to_itself_and_to_its_customer() {
-        let row = entry(&catalog(), &event("activeflow"));
-        assert_eq!(row["activeflow_id"], json!(Uuid::from_u128(1)));
-        assert_eq!(entry(&catalog(), &event("customer"))["customer_id"], json!(Uuid::from_u128(1)));
     }
 }

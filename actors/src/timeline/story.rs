@@ -4,7 +4,7 @@ use protocol::ports::{Deps, Filter};
 use protocol::{Cursor, Error, Page, Result, Row, Scope, time};
 use serde_json::{Value, json};
 
-use super::TIMELINE_EVENT;
+use crate::kernel::TIMELINE_EVENT;
 
 const USUAL: u32 = 100;
 const MOST: u32 = 1000;

@@ -49,7 +49,6 @@ pub(crate) trait Dialect: sealed::Sealed + Database<Arguments: Clone + Sync> {
     fn upsert(key: &str, columns: &[&str]) -> String;
     fn fault(error: &dyn DatabaseError) -> Fault;
 
-    fn push(args: &mut Self::Arguments, kind: Kind, value: &Value) -> Option<()>;
     fn pull(row: &Self::Row, at: usize, kind: Kind) -> sqlx::Result<Value>;
 
     /// Keeps other nodes from migrating the same database. `false`: another one held on for too long.
@@ -62,15 +61,22 @@ pub(crate) trait Dialect: sealed::Sealed + Database<Arguments: Clone + Sync> {
         conn: &mut Self::Connection,
         sql: impl sqlx::SqlSafeStr + Send,
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
-    /// Answers how many rows the statement matched.
-    fn execute(
+    /// Runs statements in their order and answers how many rows each has matched. One that fails is the
+    /// last that ran.
+    fn run(
         conn: &mut Self::Connection,
-        statement: Statement<Self>,
-    ) -> impl Future<Output = sqlx::Result<u64>> + Send;
+        statements: &[Statement],
+    ) -> impl Future<Output = Result<Vec<u64>, Failed>> + Send;
     fn fetch(
         conn: &mut Self::Connection,
-        statement: Statement<Self>,
+        statement: Statement,
     ) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+}
+
+/// The place of a statement that failed among those that ran together, and why.
+pub(crate) struct Failed {
+    pub(crate) at: usize,
+    pub(crate) cause: sqlx::Error,
 }
 
 /// How a dialect keeps a value unique among live rows.

@@ -11,9 +11,9 @@ use super::statement::Statement;
 
 const SELECT: &str = "SELECT id, parent, node, data FROM journal WHERE kind = ?";
 
-pub(super) fn change<D: Dialect>(change: &Journal) -> Result<Step<D>> {
+pub(super) fn change<D: Dialect>(change: &Journal) -> Result<Step> {
     match change {
-        Journal::Put(entry) => put(entry).map(Step::Numbered),
+        Journal::Put(entry) => put::<D>(entry).map(Step::Numbered),
         Journal::Erase { kind, id } => Statement::new("DELETE FROM journal WHERE kind = ? AND id = ?")
             .with(Kind::Text, *kind)?
             .with(Kind::Id, id.to_string())
@@ -21,7 +21,7 @@ pub(super) fn change<D: Dialect>(change: &Journal) -> Result<Step<D>> {
     }
 }
 
-fn put<D: Dialect>(entry: &Entry) -> Result<Statement<D>> {
+fn put<D: Dialect>(entry: &Entry) -> Result<Statement> {
     let replace = D::upsert("kind, id", &["parent", "node", "data"]);
     let values = "(kind, id, parent, node, data, seq) VALUES (?, ?, ?, ?, ?, ?)";
     Statement::new(format!("INSERT INTO journal {values} {replace}"))
@@ -32,23 +32,23 @@ fn put<D: Dialect>(entry: &Entry) -> Result<Statement<D>> {
         .with(Kind::Json, entry.data.clone())
 }
 
-pub(super) fn of_kind<D: Dialect>(kind: &str) -> Result<Statement<D>> {
+pub(super) fn of_kind(kind: &str) -> Result<Statement> {
     Statement::new(format!("{SELECT} ORDER BY seq, id")).with(Kind::Text, kind)
 }
 
-pub(super) fn of_node<D: Dialect>(kind: &str, node: &str) -> Result<Statement<D>> {
+pub(super) fn of_node(kind: &str, node: &str) -> Result<Statement> {
     Statement::new(format!("{SELECT} AND node = ? ORDER BY seq, id"))
         .with(Kind::Text, kind)?
         .with(Kind::Text, node)
 }
 
-pub(super) fn of_parent<D: Dialect>(kind: &str, parent: Uuid) -> Result<Statement<D>> {
+pub(super) fn of_parent(kind: &str, parent: Uuid) -> Result<Statement> {
     Statement::new(format!("{SELECT} AND parent = ? ORDER BY seq, id"))
         .with(Kind::Text, kind)?
         .with(Kind::Id, parent.to_string())
 }
 
-pub(super) fn one<D: Dialect>(kind: &str, id: Uuid) -> Result<Statement<D>> {
+pub(super) fn one(kind: &str, id: Uuid) -> Result<Statement> {
     Statement::new(format!("{SELECT} AND id = ?")).with(Kind::Text, kind)?.with(Kind::Id, id.to_string())
 }
 

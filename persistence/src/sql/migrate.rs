@@ -17,7 +17,7 @@ use protocol::ports::{Clock as _, SystemClock};
 use protocol::{Error, Kind, Resource, Result, time};
 use sqlx::AssertSqlSafe;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Failed};
 use super::failure;
 use super::read;
 use super::schema::{self, Part};
@@ -121,7 +121,7 @@ impl<'c, D: Dialect> Migration<'c, D> {
             .with(Kind::Text, name)?
             .with(Kind::Text, sql)?
             .with(Kind::Time, time::stamp(SystemClock.now()))?;
-        D::execute(self.conn, record).await.map(drop).map_err(failed)
+        D::run(self.conn, &[record]).await.map(drop).map_err(|Failed { cause, .. }| failed(cause))
     }
 }
 

@@ -14,6 +14,7 @@ mod recent;
 mod schema;
 mod sqlite;
 mod statement;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -34,6 +35,7 @@ use job::Job;
 use read::Reader;
 use recent::{Recent, Seen};
 use statement::Statement;
+use tail::Tail;
 use writer::{Options, Writer};
 
 use crate::open::Scratch;
@@ -41,9 +43,10 @@ use crate::open::Scratch;
 pub(crate) struct SqlStore<D: Dialect> {
     node: String,
     reader: Reader<D>,
-    writer: Writer<D>,
+    writer: Writer,
     /// Only where this process has the database to itself.
     recent: Option<Arc<Recent>>,
+    tail: Arc<Tail>,
     /// Dropped with the store, after it.
     _scratch: Option<Scratch>,
 }
@@ -61,8 +64,9 @@ impl<D: Dialect> SqlStore<D> {
         let last = outbox::last::<D>(&mut conn, node).await.map_err(Unopened::Migrate)?;
         let reader = Reader::new(options.clone(), readers);
         let recent = D::ALONE.then(Arc::<Recent>::default);
-        let writer = Writer::start(options, conn, last, recent.clone());
-        Ok(SqlStore { node: node.to_owned(), reader, writer, recent, _scratch: None })
+        let tail = Arc::new(Tail::new(last));
+        let writer = Writer::start::<D>(options, conn, last, (recent.clone(), tail.clone()));
+        Ok(SqlStore { node: node.to_owned(), reader, writer, recent, tail, _scratch: None })
     }
 
     /// Removes the files of a scratch database when the store is dropped.
@@ -113,7 +117,7 @@ impl<D: Dialect> Store for SqlStore<D> {
         filter: &Filter,
         page: &Page,
     ) -> Result<Vec<Row>> {
-        self.reader.rows(resource, Statement::list(resource, scope, filter, page)?).await
+        self.reader.rows(resource, Statement::list::<D>(resource, scope, filter, page)?).await
     }
 
     async fn count(&self, resource: &'static Resource, scope: Scope, filter: &Filter) -> Result<u64> {
@@ -122,7 +126,7 @@ impl<D: Dialect> Store for SqlStore<D> {
     }
 
     async fn commit(&self, unit: Unit) -> Result<()> {
-        self.writer.commit(Job::of(&unit, &self.node)?).await
+        self.writer.commit(Job::of::<D>(unit, &self.node)?).await
     }
 
     async fn journal(&self, kind: &'static str, node: Option<&str>) -> Result<Vec<Entry>> {
@@ -146,13 +150,21 @@ impl<D: Dialect> Store for SqlStore<D> {
         self.reader.all(timers::next(most)?, timers::read::<D>).await
     }
 
-    async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Event)>> {
+    async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Arc<Event>)>> {
+        if let Some(facts) = self.tail.after(after, most) {
+            return Ok(facts);
+        }
         self.reader.all(outbox::pending(&self.node, after, most)?, outbox::read::<D>).await
     }
 
     async fn forget(&self, delivered: &[i64]) -> Result<()> {
         let steps = outbox::forget(&self.node, delivered)?;
-        if steps.is_empty() { Ok(()) } else { self.writer.commit(Job::new(steps, false)).await }
+        if steps.is_empty() {
+            return Ok(());
+        }
+        self.writer.commit(Job::new(steps, false)).await?;
+        self.tail.forget(delivered);
+        Ok(())
     }
 
     fn committed(&self) -> watch::Receiver<u64> {

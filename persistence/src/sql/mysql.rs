@@ -5,10 +5,10 @@ use chrono::NaiveDateTime;
 use protocol::Kind;
 use serde_json::Value;
 use sqlx::error::DatabaseError;
-use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlDatabaseError, MySqlRow};
+use sqlx::mysql::{MySqlConnection, MySqlDatabaseError, MySqlRow};
 use sqlx::{AssertSqlSafe, MySql, SqlSafeStr, query_with, raw_sql};
 
-use super::dialect::{Dialect, Fault, Unique, sealed};
+use super::dialect::{Dialect, Failed, Fault, Unique, sealed};
 use super::statement::Statement;
 use super::value;
 
@@ -88,10 +88,6 @@ impl Dialect for MySql {
         }
     }
 
-    fn push(args: &mut MySqlArguments, kind: Kind, value: &Value) -> Option<()> {
-        value::push::<MySql, NaiveDateTime>(args, kind, value, |time| time.naive_utc())
-    }
-
     fn pull(row: &MySqlRow, at: usize, kind: Kind) -> sqlx::Result<Value> {
         value::pull::<MySql, NaiveDateTime>(row, at, kind, |time| Some(time.and_utc()))
     }
@@ -111,12 +107,22 @@ impl Dialect for MySql {
         raw_sql(sql).execute(conn).await.map(drop)
     }
 
-    async fn execute(conn: &mut MySqlConnection, statement: Statement<Self>) -> sqlx::Result<u64> {
-        let done = query_with(AssertSqlSafe(statement.sql), statement.args).execute(conn).await?;
-        Ok(done.rows_affected())
+    async fn run(conn: &mut MySqlConnection, statements: &[Statement]) -> Result<Vec<u64>, Failed> {
+        let mut matched = Vec::with_capacity(statements.len());
+        for statement in statements {
+            let done = async {
+                let values =
+                    value::arguments::<MySql, NaiveDateTime>(&statement.values, |time| time.naive_utc())?;
+                query_with(AssertSqlSafe(statement.sql.to_string()), values).execute(&mut *conn).await
+            };
+            let done = done.await.map_err(|cause| Failed { at: matched.len(), cause })?;
+            matched.push(done.rows_affected());
+        }
+        Ok(matched)
     }
 
-    async fn fetch(conn: &mut MySqlConnection, statement: Statement<Self>) -> sqlx::Result<Vec<MySqlRow>> {
-        query_with(AssertSqlSafe(statement.sql), statement.args).fetch_all(conn).await
+    async fn fetch(conn: &mut MySqlConnection, statement: Statement) -> sqlx::Result<Vec<MySqlRow>> {
+        let values = value::arguments::<MySql, NaiveDateTime>(&statement.values, |time| time.naive_utc())?;
+        query_with(AssertSqlSafe(statement.sql.into_owned()), values).fetch_all(conn).await
     }
 }

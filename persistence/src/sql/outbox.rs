@@ -3,6 +3,8 @@
 //! Numbers start above everything left over and above the microseconds of today, so they keep growing over
 //! restarts although the table is emptied; they have gaps.
 
+use std::sync::Arc;
+
 use protocol::ports::{Clock as _, SystemClock};
 use protocol::{Error, Event, Kind, Result};
 use serde_json::Value;
@@ -11,27 +13,27 @@ use super::dialect::Dialect;
 use super::job::Step;
 use super::statement::Statement;
 
-pub(super) fn add<D: Dialect>(node: &str, event: &Event) -> Result<Step<D>> {
-    let event = serde_json::to_value(event).map_err(Error::internal)?;
+pub(super) fn add(node: &str, event: Event) -> Result<Step> {
+    let text = serde_json::to_string(&event).map_err(Error::internal)?;
     let add = Statement::new("INSERT INTO outbox (node, event, seq) VALUES (?, ?, ?)");
-    Ok(Step::Numbered(add.with(Kind::Text, node)?.with(Kind::Json, event)?))
+    Ok(Step::Told(add.with(Kind::Text, node)?.with(Kind::Text, text)?, Arc::new(event)))
 }
 
-pub(super) fn pending<D: Dialect>(node: &str, after: i64, most: u32) -> Result<Statement<D>> {
+pub(super) fn pending(node: &str, after: i64, most: u32) -> Result<Statement> {
     Statement::new("SELECT seq, event FROM outbox WHERE node = ? AND seq > ? ORDER BY seq LIMIT ?")
         .with(Kind::Text, node)?
         .with(Kind::Int, after)?
         .with(Kind::Int, most)
 }
 
-pub(super) fn read<D: Dialect>(row: &D::Row) -> sqlx::Result<(i64, Event)> {
+pub(super) fn read<D: Dialect>(row: &D::Row) -> sqlx::Result<(i64, Arc<Event>)> {
     let seq = D::pull(row, 0, Kind::Int)?.as_i64().unwrap_or_default();
     let event = serde_json::from_value(D::pull(row, 1, Kind::Json)?);
-    Ok((seq, event.map_err(|cause| sqlx::Error::Decode(cause.into()))?))
+    Ok((seq, Arc::new(event.map_err(|cause| sqlx::Error::Decode(cause.into()))?)))
 }
 
 /// One statement per run of neighbouring numbers: what is delivered in order is forgotten at once.
-pub(super) fn forget<D: Dialect>(node: &str, delivered: &[i64]) -> Result<Vec<Step<D>>> {
+pub(super) fn forget(node: &str, delivered: &[i64]) -> Result<Vec<Step>> {
     let forget = |(first, last): (i64, i64)| {
         Statement::new("DELETE FROM outbox WHERE node = ? AND seq BETWEEN ? AND ?")
             .with(Kind::Text, node)?

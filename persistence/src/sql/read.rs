@@ -40,7 +40,7 @@ impl<D: Dialect> Reader<D> {
         Reader { pool: pool.connect_lazy_with(options) }
     }
 
-    pub(super) async fn fetch(&self, statement: Statement<D>) -> Result<Vec<D::Row>> {
+    pub(super) async fn fetch(&self, statement: Statement) -> Result<Vec<D::Row>> {
         let fetched = timeout(READ_LIMIT, async {
             let mut conn = self.pool.acquire().await?;
             D::fetch(&mut conn, statement).await
@@ -54,14 +54,14 @@ impl<D: Dialect> Reader<D> {
     /// Every row, read by `read`.
     pub(super) async fn all<T>(
         &self,
-        statement: Statement<D>,
+        statement: Statement,
         read: impl Fn(&D::Row) -> sqlx::Result<T>,
     ) -> Result<Vec<T>> {
         let rows = self.fetch(statement).await?;
         rows.iter().map(read).collect::<sqlx::Result<_>>().map_err(refused::<D>)
     }
 
-    pub(super) async fn rows(&self, resource: &Resource, statement: Statement<D>) -> Result<Vec<Row>> {
+    pub(super) async fn rows(&self, resource: &Resource, statement: Statement) -> Result<Vec<Row>> {
         self.all(statement, |row| read::<D>(resource, row)).await
     }
 

@@ -1,12 +1,13 @@
 //! SQLite. Times are integers of microseconds: eight bytes that sort; sqlx's text varies in its digits.
 
+use futures_util::StreamExt as _;
 use protocol::Kind;
 use serde_json::Value;
 use sqlx::error::DatabaseError;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, SqlSafeStr, Sqlite, query_with, raw_sql};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, Either, Executor as _, SqlSafeStr, Sqlite, query_with, raw_sql};
 
-use super::dialect::{Dialect, Fault, Unique, sealed};
+use super::dialect::{Dialect, Failed, Fault, Unique, sealed};
 use super::statement::Statement;
 use super::value;
 
@@ -70,10 +71,6 @@ impl Dialect for Sqlite {
         }
     }
 
-    fn push(args: &mut SqliteArguments, kind: Kind, value: &Value) -> Option<()> {
-        value::push::<Sqlite, i64>(args, kind, value, |time| time.timestamp_micros())
-    }
-
     fn pull(row: &SqliteRow, at: usize, kind: Kind) -> sqlx::Result<Value> {
         value::pull::<Sqlite, i64>(row, at, kind, chrono::DateTime::from_timestamp_micros)
     }
@@ -91,12 +88,25 @@ impl Dialect for Sqlite {
         raw_sql(sql).execute(conn).await.map(drop)
     }
 
-    async fn execute(conn: &mut SqliteConnection, statement: Statement<Self>) -> sqlx::Result<u64> {
-        let done = query_with(AssertSqlSafe(statement.sql), statement.args).execute(conn).await?;
-        Ok(done.rows_affected())
+    /// All in one text: each text that is sent costs a way to the connection's thread and back.
+    async fn run(conn: &mut SqliteConnection, statements: &[Statement]) -> Result<Vec<u64>, Failed> {
+        let failed = |at| move |cause| Failed { at, cause };
+        let texts: Vec<&str> = statements.iter().map(|statement| statement.sql.as_ref()).collect();
+        let values = statements.iter().flat_map(|statement| &statement.values);
+        let values = value::arguments::<Sqlite, i64>(values, |time| time.timestamp_micros());
+        let query = query_with(AssertSqlSafe(texts.join("; ")), values.map_err(failed(0))?);
+        let mut matched = Vec::with_capacity(statements.len());
+        let mut done = conn.fetch_many(query);
+        while let Some(next) = done.next().await {
+            if let Either::Left(done) = next.map_err(failed(matched.len()))? {
+                matched.push(done.rows_affected());
+            }
+        }
+        Ok(matched)
     }
 
-    async fn fetch(conn: &mut SqliteConnection, statement: Statement<Self>) -> sqlx::Result<Vec<SqliteRow>> {
-        query_with(AssertSqlSafe(statement.sql), statement.args).fetch_all(conn).await
+    async fn fetch(conn: &mut SqliteConnection, statement: Statement) -> sqlx::Result<Vec<SqliteRow>> {
+        let values = value::arguments::<Sqlite, i64>(&statement.values, |time| time.timestamp_micros())?;
+        query_with(AssertSqlSafe(statement.sql.into_owned()), values).fetch_all(conn).await
     }
 }

@@ -1,6 +1,7 @@
 //! SQL text and its values, built together. Names come from the resource, values are only ever bound, so
 //! one kind of request has one text and stays prepared on its connection.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use protocol::ports::Filter;
@@ -9,26 +10,22 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::dialect::Dialect;
+use super::value::Bound;
 
 /// The longest text of an indexable column, in characters.
 const SHORT: usize = 255;
 /// The most values of [`Filter::any`]: databases limit what one statement binds.
 const MOST_VALUES: usize = 1000;
 
-pub(crate) struct Statement<D: Dialect> {
-    pub(crate) sql: String,
-    pub(crate) args: D::Arguments,
+#[derive(Clone)]
+pub(crate) struct Statement {
+    pub(crate) sql: Cow<'static, str>,
+    pub(crate) values: Vec<Bound>,
 }
 
-impl<D: Dialect> Clone for Statement<D> {
-    fn clone(&self) -> Self {
-        Statement { sql: self.sql.clone(), args: self.args.clone() }
-    }
-}
-
-impl<D: Dialect> Statement<D> {
-    pub(crate) fn new(sql: impl Into<String>) -> Self {
-        Statement { sql: sql.into(), args: D::Arguments::default() }
+impl Statement {
+    pub(crate) fn new(sql: impl Into<Cow<'static, str>>) -> Self {
+        Statement { sql: sql.into(), values: Vec::new() }
     }
 
     /// Binds the next value of a table of our own.
@@ -61,11 +58,11 @@ impl<D: Dialect> Statement<D> {
         }
         let mut this = Self::new(format!("UPDATE `{}` SET rev = rev + 1", resource.name));
         for (field, value) in fields {
-            let _ = write!(this.sql, ", `{}` = ?", field.name);
+            let _ = write!(this.sql.to_mut(), ", `{}` = ?", field.name);
             this.bind(field, value)?;
         }
         this.live(id, scope)?;
-        this.sql.push_str(" AND rev = ?");
+        this.sql.to_mut().push_str(" AND rev = ?");
         this.with(Kind::Int, rev)
     }
 
@@ -83,17 +80,22 @@ impl<D: Dialect> Statement<D> {
     }
 
     /// Newest first, ties by id.
-    pub(crate) fn list(resource: &Resource, scope: Scope, filter: &Filter, page: &Page) -> Result<Self> {
+    pub(crate) fn list<D: Dialect>(
+        resource: &Resource,
+        scope: Scope,
+        filter: &Filter,
+        page: &Page,
+    ) -> Result<Self> {
         let mut this = Self::new(select(resource));
         if let Some(force) = D::FORCE.filter(|_| page.after.is_some() && walks_pages(resource, scope, filter))
         {
-            let _ = write!(this.sql, " {force} (`{}`)", D::index(resource.name, "page"));
+            let _ = write!(this.sql.to_mut(), " {force} (`{}`)", D::index(resource.name, "page"));
         }
         this.matching(resource, scope, filter)?;
         if let Some(after) = &page.after {
             this.after(after)?;
         }
-        this.sql.push_str(" ORDER BY tm_create DESC, id DESC LIMIT ?");
+        this.sql.to_mut().push_str(" ORDER BY tm_create DESC, id DESC LIMIT ?");
         this.with(Kind::Int, page.size)
     }
 
@@ -104,27 +106,27 @@ impl<D: Dialect> Statement<D> {
     }
 
     fn live(&mut self, id: Uuid, scope: Scope) -> Result<()> {
-        self.sql.push_str(" WHERE id = ? AND tm_delete IS NULL");
+        self.sql.to_mut().push_str(" WHERE id = ? AND tm_delete IS NULL");
         self.push("id", Kind::Id, &id.to_string().into())?;
         self.scope(scope)
     }
 
     fn scope(&mut self, scope: Scope) -> Result<()> {
         let Scope::Customer(customer) = scope else { return Ok(()) };
-        self.sql.push_str(" AND customer_id = ?");
+        self.sql.to_mut().push_str(" AND customer_id = ?");
         self.push("customer_id", Kind::Id, &customer.to_string().into())
     }
 
     fn matching(&mut self, resource: &Resource, scope: Scope, filter: &Filter) -> Result<()> {
-        self.sql.push_str(if filter.deleted { " WHERE 1 = 1" } else { " WHERE tm_delete IS NULL" });
+        self.sql.to_mut().push_str(if filter.deleted { " WHERE 1 = 1" } else { " WHERE tm_delete IS NULL" });
         self.scope(scope)?;
         for (field, value) in known(resource, &filter.equal)? {
             if value.is_null() {
-                let _ = write!(self.sql, " AND `{}` IS NULL", field.name);
+                let _ = write!(self.sql.to_mut(), " AND `{}` IS NULL", field.name);
             } else if let (Kind::List, Value::Array(values)) = (field.kind, value) {
                 self.holds(field, values)?;
             } else {
-                let _ = write!(self.sql, " AND `{}` = ?", field.name);
+                let _ = write!(self.sql.to_mut(), " AND `{}` = ?", field.name);
                 self.bind(field, value)?;
             }
         }
@@ -139,7 +141,7 @@ impl<D: Dialect> Statement<D> {
         if !self.sane(field, values)? {
             return Ok(());
         }
-        let _ = write!(self.sql, " AND `{name}` IN ({})", vec!["?"; values.len()].join(", "));
+        let _ = write!(self.sql.to_mut(), " AND `{name}` IN ({})", vec!["?"; values.len()].join(", "));
         values.iter().try_for_each(|value| self.bind(field, value))
     }
 
@@ -149,7 +151,7 @@ impl<D: Dialect> Statement<D> {
             return Ok(());
         }
         let one = format!("INSTR(`{}`, ?) > 0", field.name);
-        let _ = write!(self.sql, " AND ({})", vec![one; values.len()].join(" OR "));
+        let _ = write!(self.sql.to_mut(), " AND ({})", vec![one; values.len()].join(" OR "));
         values.iter().try_for_each(|value| match value.is_string() {
             true => self.push(field.name, Kind::Text, &value.to_string().into()),
             false => Err(Error::invalid(format!("{} has the wrong type", field.name))),
@@ -165,7 +167,7 @@ impl<D: Dialect> Statement<D> {
             )));
         }
         if values.is_empty() {
-            self.sql.push_str(" AND 1 = 0");
+            self.sql.to_mut().push_str(" AND 1 = 0");
         }
         Ok(!values.is_empty())
     }
@@ -174,10 +176,10 @@ impl<D: Dialect> Statement<D> {
     fn after(&mut self, Cursor { tm_create, id }: &Cursor) -> Result<()> {
         let time = Value::from(tm_create.as_str());
         let Some(id) = id else {
-            self.sql.push_str(" AND tm_create < ?");
+            self.sql.to_mut().push_str(" AND tm_create < ?");
             return self.push("page_token", Kind::Time, &time);
         };
-        self.sql.push_str(" AND tm_create <= ? AND (tm_create < ? OR id < ?)");
+        self.sql.to_mut().push_str(" AND tm_create <= ? AND (tm_create < ? OR id < ?)");
         self.push("page_token", Kind::Time, &time)?;
         self.push("page_token", Kind::Time, &time)?;
         self.push("page_token", Kind::Id, &id.to_string().into())
@@ -192,8 +194,9 @@ impl<D: Dialect> Statement<D> {
     }
 
     fn push(&mut self, name: &str, kind: Kind, value: &Value) -> Result<()> {
-        D::push(&mut self.args, kind, value)
-            .ok_or_else(|| Error::invalid(format!("{name} has the wrong type")))
+        let value = Bound::of(kind, value);
+        self.values.push(value.ok_or_else(|| Error::invalid(format!("{name} has the wrong type")))?);
+        Ok(())
     }
 }
 

@@ -8,9 +8,9 @@ use super::job::Step;
 use super::read;
 use super::statement::Statement;
 
-pub(super) fn change<D: Dialect>(change: &Pending) -> Result<Step<D>> {
+pub(super) fn change<D: Dialect>(change: &Pending) -> Result<Step> {
     match change {
-        Pending::Set(timer) => set(timer),
+        Pending::Set(timer) => set::<D>(timer),
         Pending::Cancel(id) => {
             Statement::new("DELETE FROM timers WHERE id = ?").with(Kind::Id, id.to_string())
         }
@@ -18,7 +18,7 @@ pub(super) fn change<D: Dialect>(change: &Pending) -> Result<Step<D>> {
     .map(Step::Plain)
 }
 
-fn set<D: Dialect>(timer: &Timer) -> Result<Statement<D>> {
+fn set<D: Dialect>(timer: &Timer) -> Result<Statement> {
     let move_it = D::upsert("id", &["at", "resource", "verb", "target", "body"]);
     let values = "(id, at, resource, verb, target, body) VALUES (?, ?, ?, ?, ?, ?)";
     Statement::new(format!("INSERT INTO timers {values} {move_it}"))
@@ -30,7 +30,7 @@ fn set<D: Dialect>(timer: &Timer) -> Result<Statement<D>> {
         .with(Kind::Json, timer.body.clone())
 }
 
-pub(super) fn next<D: Dialect>(most: u32) -> Result<Statement<D>> {
+pub(super) fn next(most: u32) -> Result<Statement> {
     Statement::new("SELECT id, at, resource, verb, target, body FROM timers ORDER BY at, id LIMIT ?")
         .with(Kind::Int, most)
 }

@@ -1,6 +1,8 @@
 //! JSON values to SQL values and back. Lists, maps and JSON are kept as the text they were given as:
 //! MySQL's JSON type would reorder keys and change numbers.
 
+use std::sync::Arc;
+
 use protocol::Kind;
 use protocol::time::{self, Time};
 use serde_json::Value;
@@ -12,32 +14,63 @@ pub(super) trait Stored<D: Database>: for<'q> Encode<'q, D> + for<'r> Decode<'r,
 
 impl<T, D: Database> Stored<D> for T where T: for<'q> Encode<'q, D> + for<'r> Decode<'r, D> + Type<D> {}
 
-/// Binds a value of this kind, or answers `None` for one of another kind. `moment` is the dialect's time.
-pub(super) fn push<D, T>(
-    args: &mut D::Arguments,
-    kind: Kind,
-    value: &Value,
-    moment: impl FnOnce(Time) -> T,
-) -> Option<()>
+/// A value on its way into a statement, as a column of its kind holds it.
+#[derive(Clone)]
+pub(crate) enum Bound {
+    Null,
+    Id(Uuid),
+    /// Shared, because a statement may be tried again.
+    Text(Arc<str>),
+    Int(i64),
+    Bool(bool),
+    Time(Time),
+}
+
+impl Bound {
+    /// `None` for a value of another kind.
+    pub(super) fn of(kind: Kind, value: &Value) -> Option<Self> {
+        Some(match (kind, value) {
+            (_, Value::Null) => Bound::Null,
+            (Kind::Id, Value::String(text)) => Bound::Id(text.parse().ok()?),
+            (Kind::Text | Kind::Choice(_), Value::String(text)) => Bound::Text(text.as_str().into()),
+            (Kind::Int, _) => Bound::Int(value.as_i64()?),
+            (Kind::Bool, Value::Bool(yes)) => Bound::Bool(*yes),
+            (Kind::List, Value::Array(_)) | (Kind::Map, Value::Object(_)) | (Kind::Json, _) => {
+                Bound::Text(value.to_string().into())
+            }
+            (Kind::Time, Value::String(text)) => Bound::Time(time::parse(text)?),
+            _ => return None,
+        })
+    }
+}
+
+/// The arguments of a statement. `moment` is the dialect's time.
+pub(super) fn arguments<'v, D, T>(
+    values: impl IntoIterator<Item = &'v Bound>,
+    moment: impl Fn(Time) -> T,
+) -> sqlx::Result<D::Arguments>
 where
     D: Database,
-    Option<Uuid>: Stored<D>,
-    Option<String>: Stored<D>,
     Option<i64>: Stored<D>,
-    Option<bool>: Stored<D>,
-    Option<T>: Stored<D>,
+    Uuid: Stored<D>,
+    Arc<str>: for<'q> Encode<'q, D> + Type<D>,
+    i64: Stored<D>,
+    bool: Stored<D>,
+    T: Stored<D>,
 {
-    match kind {
-        Kind::Id => args.add(optional(value, |v| v.as_str()?.parse::<Uuid>().ok())?),
-        Kind::Text | Kind::Choice(_) => args.add(optional(value, |v| v.as_str().map(str::to_owned))?),
-        Kind::Int => args.add(optional(value, Value::as_i64)?),
-        Kind::Bool => args.add(optional(value, Value::as_bool)?),
-        Kind::List => args.add(optional(value, |v| v.is_array().then(|| v.to_string()))?),
-        Kind::Map => args.add(optional(value, |v| v.is_object().then(|| v.to_string()))?),
-        Kind::Json => args.add(optional(value, |v| Some(v.to_string()))?),
-        Kind::Time => args.add(optional(value, |v| time::parse(v.as_str()?))?.map(moment)),
+    let mut arguments = D::Arguments::default();
+    for value in values {
+        match value {
+            Bound::Null => arguments.add(None::<i64>),
+            Bound::Id(id) => arguments.add(*id),
+            Bound::Text(text) => arguments.add(text.clone()),
+            Bound::Int(number) => arguments.add(*number),
+            Bound::Bool(yes) => arguments.add(*yes),
+            Bound::Time(time) => arguments.add(moment(*time)),
+        }
+        .map_err(sqlx::Error::Encode)?;
     }
-    .ok()
+    Ok(arguments)
 }
 
 /// Reads column `at`. `moment` turns the dialect's time into ours.
@@ -67,8 +100,4 @@ where
         },
         Kind::Time => row.try_get::<Option<T>, _>(at)?.and_then(moment).map(time::stamp).into(),
     })
-}
-
-fn optional<T>(value: &Value, read: impl FnOnce(&Value) -> Option<T>) -> Option<Option<T>> {
-    if value.is_null() { Some(None) } else { read(value).map(Some) }
 }

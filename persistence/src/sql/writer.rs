@@ -14,9 +14,10 @@ use tokio::time::{Duration, Instant, timeout};
 
 use super::dialect::{Dialect, Fault};
 use super::failure::{self, Failure};
-use super::job::{Answer, Job};
+use super::job::{Answer, Job, Told};
 use super::read::TRUSTED;
 use super::recent::Recent;
+use super::tail::Tail;
 
 /// Jobs in one transaction: more gains nothing (measured) and makes the first one wait.
 const MOST: usize = 256;
@@ -32,29 +33,29 @@ const ATTEMPTS: u32 = 2;
 pub(crate) type Options<D> = <<D as sqlx::Database>::Connection as Connection>::Options;
 
 /// The callers' end of the writer.
-pub(super) struct Writer<D: Dialect> {
-    jobs: Mutex<Option<mpsc::Sender<Job<D>>>>,
+pub(super) struct Writer {
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
     task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
     committed: watch::Receiver<u64>,
 }
 
-impl<D: Dialect> Writer<D> {
+impl Writer {
     /// `last` is the largest number in use.
-    pub(super) fn start(
+    pub(super) fn start<D: Dialect>(
         options: Options<D>,
         conn: D::Connection,
         last: i64,
-        recent: Option<Arc<Recent>>,
+        (recent, tail): (Option<Arc<Recent>>, Arc<Tail>),
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (commits, committed) = watch::channel(0);
-        let task = Task { options, conn: Some((conn, Instant::now())), last, commits, recent };
+        let task = Task::<D> { options, conn: Some((conn, Instant::now())), last, commits, recent, tail };
         #[expect(clippy::disallowed_methods, reason = "the writer owns its task and close() awaits it")]
         let task = tokio::spawn(task.run(queue));
         Writer { jobs: Mutex::new(Some(jobs)), task: tokio::sync::Mutex::new(Some(task)), committed }
     }
 
-    pub(super) async fn commit(&self, (job, outcome): (Job<D>, Answer)) -> Result<()> {
+    pub(super) async fn commit(&self, (job, outcome): (Job, Answer)) -> Result<()> {
         let jobs = self.jobs().ok_or_else(failure::closed)?;
         jobs.send_timeout(job, PLACE_LIMIT).await.map_err(|refused| match refused {
             mpsc::error::SendTimeoutError::Timeout(_) => Error::unavailable("too many changes are waiting"),
@@ -84,7 +85,7 @@ impl<D: Dialect> Writer<D> {
         task.take();
     }
 
-    fn jobs(&self) -> Option<mpsc::Sender<Job<D>>> {
+    fn jobs(&self) -> Option<mpsc::Sender<Job>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -96,10 +97,11 @@ struct Task<D: Dialect> {
     last: i64,
     commits: watch::Sender<u64>,
     recent: Option<Arc<Recent>>,
+    tail: Arc<Tail>,
 }
 
 impl<D: Dialect> Task<D> {
-    async fn run(mut self, mut queue: mpsc::Receiver<Job<D>>) {
+    async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut jobs = Vec::with_capacity(MOST);
         while queue.recv_many(&mut jobs, MOST).await > 0 {
             jobs.retain(|job| !job.answer.is_closed());
@@ -119,7 +121,7 @@ impl<D: Dialect> Task<D> {
         }
     }
 
-    async fn alone(&mut self, job: Job<D>) {
+    async fn alone(&mut self, job: Job) {
         let mut outcome = self.together(std::slice::from_ref(&job)).await;
         for _ in 1..ATTEMPTS {
             if !matches!(&outcome, Err(failure) if failure.is_busy::<D>()) {
@@ -131,7 +133,7 @@ impl<D: Dialect> Task<D> {
     }
 
     /// One transaction. The connection returns to its place only from a state that is known.
-    async fn together(&mut self, jobs: &[Job<D>]) -> Result<Vec<Result<()>>, Failure> {
+    async fn together(&mut self, jobs: &[Job]) -> Result<Vec<Result<()>>, Failure> {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
@@ -147,9 +149,16 @@ impl<D: Dialect> Task<D> {
         // also when nothing is stored: a number is never tried twice
         self.last = last;
         match applied {
-            Ok(answers) => {
+            Ok((answers, told)) if answers.iter().any(Result::is_ok) => {
                 within(SILENCE_LIMIT, open.commit()).await.map_err(uncommitted::<D>)?;
                 self.conn = Some((conn, Instant::now()));
+                self.tail.add(told);
+                Ok(answers)
+            }
+            Ok((answers, _)) => {
+                if within(SILENCE_LIMIT, open.rollback()).await.is_ok() {
+                    self.conn = Some((conn, Instant::now()));
+                }
                 Ok(answers)
             }
             Err(cause) => {
@@ -171,7 +180,7 @@ impl<D: Dialect> Task<D> {
         connect::<D>(&self.options).await
     }
 
-    fn reply(&self, jobs: impl IntoIterator<Item = Job<D>>, outcome: Result<Vec<Result<()>>, Failure>) {
+    fn reply(&self, jobs: impl IntoIterator<Item = Job>, outcome: Result<Vec<Result<()>>, Failure>) {
         let jobs = jobs.into_iter().inspect(|job| {
             if let Some(recent) = &self.recent {
                 recent.release(&job.touches);
@@ -194,6 +203,7 @@ impl<D: Dialect> Task<D> {
                 let error = failure.answer::<D>();
                 jobs.for_each(|job| answered(job.answer, Err(error())));
                 if stored {
+                    self.tail.doubt(self.last);
                     self.commits.send_modify(|count| *count += 1);
                 }
             }
@@ -215,14 +225,14 @@ pub(super) async fn connect<D: Dialect>(options: &Options<D>) -> sqlx::Result<D:
 
 async fn apply<D: Dialect>(
     conn: &mut D::Connection,
-    jobs: &[Job<D>],
+    jobs: &[Job],
     last: &mut i64,
-) -> sqlx::Result<Vec<Result<()>>> {
-    let mut answers = Vec::with_capacity(jobs.len());
+) -> sqlx::Result<(Vec<Result<()>>, Told)> {
+    let (mut answers, mut told) = (Vec::with_capacity(jobs.len()), Told::new());
     for job in jobs {
-        answers.push(job.run(conn, last).await?);
+        answers.push(job.run::<D>(conn, jobs.len(), last, &mut told).await?);
     }
-    Ok(answers)
+    Ok((answers, told))
 }
 
 /// A full disk or a lost lock is a clear no; after anything else the database may have stored it all.

@@ -85,5 +85,5 @@ pub(crate) async fn get(store: &Arc<dyn Store>, id: Uuid) -> Option<Row> {
 
 /// The types of the events that wait for delivery, in order.
 pub(crate) async fn told(store: &Arc<dyn Store>) -> Vec<String> {
-    store.outbox(0, 10_000).await.unwrap().into_iter().map(|(_, event)| event.r#type).collect()
+    store.outbox(0, 10_000).await.unwrap().into_iter().map(|(_, event)| event.r#type.clone()).collect()
 }

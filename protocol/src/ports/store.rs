@@ -1,5 +1,7 @@
 //! Rows, journals and timers, written together or not at all.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::Value;
 use uuid::Uuid;
@@ -121,7 +123,7 @@ pub trait Store: Send + Sync {
     async fn timers(&self, most: u32) -> Result<Vec<Timer>>;
 
     /// Events of this node after number `after` that are not yet delivered, in order of commits.
-    async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Event)>>;
+    async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Arc<Event>)>>;
     /// These events are delivered.
     async fn forget(&self, delivered: &[i64]) -> Result<()>;
     /// Wakes when a commit has added events or timers.

@@ -8,7 +8,7 @@ mod timers;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use actors::kernel::{self, DEAD_EVENT, Domain, Follow, Mailbox, Running, Supervisor};
+use actors::kernel::{self, DEAD_EVENT, Domain, Follow, Mailbox, Running, Supervisor, TIMELINE_EVENT};
 use async_trait::async_trait;
 use cluster::bus::memory::{Broker, MemoryBus};
 use cluster::outward::{Reach, Web};
@@ -165,7 +165,9 @@ impl World {
         let folder = std::env::temp_dir().join(format!("branchline-kernel-{}", Uuid::now_v7()));
         std::fs::create_dir_all(&folder).unwrap();
         let here = Arc::new(Here::default());
-        let store = persistence::open("sqlite::memory:", "it", &[&WIDGET, &DEAD_EVENT]).await.unwrap();
+        let store = persistence::open("sqlite::memory:", "it", &[&WIDGET, &DEAD_EVENT, &TIMELINE_EVENT])
+            .await
+            .unwrap();
         let switch = Arc::new(Switch::before(store));
         let deps = deps(&folder, switch.clone(), here.clone()).await;
         let (gate, _) = watch::channel(false);

@@ -57,7 +57,7 @@ impl Store for Switch {
     async fn timers(&self, most: u32) -> Result<Vec<Timer>> {
         self.through()?.timers(most).await
     }
-    async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Event)>> {
+    async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Arc<Event>)>> {
         self.through()?.outbox(after, most).await
     }
     async fn forget(&self, delivered: &[i64]) -> Result<()> {

@@ -13,7 +13,7 @@ pub(super) async fn order_of_commits(store: Arc<dyn Store>) {
     let first = fact("first");
     store.commit(Unit { events: vec![first.clone(), fact("second")], ..Unit::default() }).await.unwrap();
     let events = store.outbox(0, 9).await.unwrap();
-    assert_eq!(events[0].1, first);
+    assert_eq!(*events[0].1, first);
 
     // every caller sees its own events in its own order, and numbers rise without a repetition
     let callers = (0..20).map(|caller| {
@@ -45,7 +45,7 @@ pub(super) async fn order_of_commits(store: Arc<dyn Store>) {
     assert!(told(&store).await.is_empty());
 }
 
-fn numbers(events: &[(i64, protocol::Event)]) -> Vec<i64> {
+fn numbers(events: &[(i64, Arc<protocol::Event>)]) -> Vec<i64> {
     events.iter().map(|(seq, _)| *seq).collect()
 }
 

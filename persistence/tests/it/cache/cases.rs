@@ -88,7 +88,7 @@ const RATES: [(f64, u32, usize, f64); 5] = [
     (0.01, 5, 5, 100.0),
     (0.001, 1, 1, 1000.0),
     // a burst of nothing grants one all the same
-    (0.25, 0, 1, 4.0),
+    (0.02, 0, 1, 50.0),
     (1.0 / 86_400.0, 2, 2, 86_400.0),
     // no slower than one a day
     (f64::MIN_POSITIVE, 3, 3, 86_400.0),
@@ -108,7 +108,7 @@ async fn a_rate_grants_its_burst_and_no_more() {
                 assert!(granted <= expected, "{key}: too many");
             };
             assert_eq!(granted, expected, "{key}");
-            assert!(wait > seconds - 3.0 && wait <= seconds, "{key}: {wait}");
+            assert!(wait > seconds * 0.8 && wait <= seconds, "{key}: {wait}");
         }
         assert!(cache.rate("fast", f64::INFINITY, 1).await.unwrap().is_none());
         assert!(cache.rate("fast", f64::INFINITY, 1).await.unwrap().is_none());
@@ -123,16 +123,16 @@ async fn a_rate_grants_its_burst_and_no_more() {
 #[tokio::test]
 async fn a_rate_grants_again_when_its_wait_is_over() {
     on_each(async |cache| {
-        assert_eq!(cache.rate("a", 10.0, 1).await.unwrap(), None);
         let since = Instant::now();
-        let wait = cache.rate("a", 10.0, 1).await.unwrap().expect("a wait");
-        assert!(wait <= Duration::from_millis(100), "{wait:?}");
-        while let Some(wait) = cache.rate("a", 10.0, 1).await.unwrap() {
+        let mut longest = Duration::from_secs(1);
+        assert_eq!(cache.rate("a", 1.0, 1).await.unwrap(), None);
+        while let Some(wait) = cache.rate("a", 1.0, 1).await.unwrap() {
+            assert!(wait <= longest, "what was refused counted: {wait:?} after {longest:?}");
             assert!(since.elapsed() < Duration::from_secs(5), "never granted again");
-            sleep(wait).await;
+            longest = wait;
+            sleep(wait / 2).await;
         }
-        // what was refused did not count
-        assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+        assert!(since.elapsed() >= Duration::from_millis(999), "granted too soon: {:?}", since.elapsed());
     })
     .await;
 }
@@ -156,8 +156,8 @@ async fn a_rate_that_was_changed_is_the_new_one() {
         for _ in 0..100 {
             assert_eq!(cache.rate("a", 0.01, 100).await.unwrap(), None);
         }
-        assert_eq!(cache.rate("a", 1.0, 1).await.unwrap(), None, "the old one's wait is not the new one's");
-        assert!(cache.rate("a", 1.0, 1).await.unwrap().is_some());
+        assert_eq!(cache.rate("a", 0.1, 1).await.unwrap(), None, "the old one's wait is not the new one's");
+        assert!(cache.rate("a", 0.1, 1).await.unwrap().is_some());
     })
     .await;
 }

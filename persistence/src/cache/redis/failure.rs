@@ -24,10 +24,8 @@ pub(super) fn reason(cause: &Cause) -> String {
         ErrorKind::Timeout => LATE.to_owned(),
         ErrorKind::Canceled => "the connection was lost".to_owned(),
         ErrorKind::Backpressure => "too many commands wait for it".to_owned(),
-        // the system's words, not the server's: "connection refused", not "Connection refused (os error 111)"
-        ErrorKind::IO | ErrorKind::Tls => {
-            cause.details().split(" (os error").next().unwrap_or_default().to_lowercase()
-        }
+        // these are the system's words, not the server's
+        ErrorKind::IO | ErrorKind::Tls => plain(cause.details()),
         ErrorKind::Config
         | ErrorKind::Routing
         | ErrorKind::InvalidCommand
@@ -40,6 +38,12 @@ pub(super) fn reason(cause: &Cause) -> String {
         | ErrorKind::Sentinel
         | ErrorKind::NotFound => code(cause.details()),
     }
+}
+
+/// `connection refused`, not `Os { code: 111, kind: ConnectionRefused, message: "Connection refused" }`.
+fn plain(text: &str) -> String {
+    let inner = text.split_once("error: ").map_or(text, |(_, error)| error.trim_end_matches(" }"));
+    text.split('"').nth(1).map_or_else(|| inner.trim_end_matches('.').to_owned(), str::to_lowercase)
 }
 
 /// The first word of a refusal (`OOM`, `LOADING`, `NOPERM`), which is Redis' own. The rest may be ours.
@@ -61,6 +65,19 @@ mod tests {
         let unknown = "ERR unknown command `AUTH`, with args beginning with: `secret`";
         assert_eq!(said(ErrorKind::Unknown, unknown), "it answers ERR");
         assert_eq!(said(ErrorKind::Unknown, "secret"), "it answers what cannot be read");
-        assert_eq!(said(ErrorKind::IO, "Connection refused (os error 111)"), "connection refused");
+    }
+
+    #[test]
+    fn what_the_system_says_is_read_by_people() {
+        let check = |text: &'static str, expected| {
+            assert_eq!(reason(&Cause::new(ErrorKind::IO, text)), expected);
+        };
+        let refused = r#"Os { code: 111, kind: ConnectionRefused, message: "Connection refused" }"#;
+        check(refused, "connection refused");
+        let unknown = r#"Custom { kind: Uncategorized, error: "failed to lookup address information" }"#;
+        check(unknown, "failed to lookup address information");
+        let untrusted = "Custom { kind: InvalidData, error: InvalidCertificate(UnknownIssuer) }";
+        check(untrusted, "InvalidCertificate(UnknownIssuer)");
+        check("Connection closed.", "Connection closed");
     }
 }

@@ -68,7 +68,8 @@ pub struct Config {
     #[arg(long, global = true, value_name = "URL")]
     pub store: Option<Backend>,
 
-    /// The cache
+    /// The cache: memory:, or redis://user:password@host:port/number (rediss:// over TLS) that nodes share.
+    /// While Redis is away each node applies the rate limits by itself
     #[arg(long, global = true, value_name = "URL", default_value = "memory:")]
     pub cache: Backend,
 

@@ -33,11 +33,12 @@ type Consumers = Vec<Box<dyn Send + Sync>>;
 
 impl Node {
     pub async fn start(plan: Plan) -> Result<Node> {
-        let Plan { settings, data, store, serve, voice, gateway, admin, admin_token, reach, speech, broker } =
-            plan;
+        let Plan { settings, data, store, cache, serve, voice, gateway, .. } = plan;
+        let Plan { admin, admin_token, reach, speech, broker, .. } = plan;
         make(&data)?;
         let node = settings.node.clone();
-        let store = persistence::open(&store, &node, &actors::resources()).await.map_err(unusable)?;
+        let store = persistence::open(&store, &node, &actors::resources()).await.map_err(of("--store"))?;
+        let cache = persistence::cache::open(&cache).await.map_err(of("--cache"))?;
         let host = Arc::new(Host::default());
         let dialogs = Arc::new(Dialogs { store: store.clone(), node: node.clone() });
         let voice = voice::start(voice, host.clone(), dialogs).await?;
@@ -46,7 +47,7 @@ impl Node {
         let deps = Deps {
             settings: Arc::new(settings),
             store,
-            cache: persistence::cache::memory(),
+            cache,
             bus,
             peers: directory.clone(),
             voice: voice.clone(),
@@ -101,9 +102,9 @@ fn make(folder: &Path) -> Result<()> {
     })
 }
 
-fn unusable(mut store: Error) -> Error {
-    store.message = format!("--store: {}", store.message);
-    store
+/// Names the flag that is to blame.
+fn of(flag: &str) -> impl Fn(Error) -> Error {
+    move |error| Error { message: format!("{flag}: {}", error.message), ..error }
 }
 
 /// Names every domain, and says which of them are here.

@@ -15,6 +15,8 @@ pub struct Plan {
     pub data: PathBuf,
     /// `sqlite:PATH` or `mysql://...`
     pub store: String,
+    /// `memory:` or `redis://...`
+    pub cache: String,
     /// Domains that this node serves: names with or without `-manager`, `gateway`, or `*`.
     pub serve: Vec<String>,
     pub voice: voice::Settings,
@@ -36,6 +38,7 @@ impl Plan {
             settings: config.settings(),
             data: config.data.clone(),
             store: config.store().url().to_owned(),
+            cache: config.cache.url().to_owned(),
             serve: config.serve.clone(),
             voice: voice(config),
             gateway: gateway(config),

@@ -1,11 +1,17 @@
 //! What a node says about its own health.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use actors::kernel::{Branch, State};
 use async_trait::async_trait;
-use gateway::Probe;
+use gateway::{Check, Probe};
+use protocol::Result;
 use protocol::ports::Deps;
+use tokio::time::{Duration, timeout};
+
+/// Who asks wants to know now: a dependency that takes longer is as good as away.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) struct Health {
     pub(crate) deps: Deps,
@@ -19,18 +25,18 @@ impl Probe for Health {
         self.tree.state() == State::Running
     }
 
-    async fn ready(&self) -> Vec<(String, Result<(), String>)> {
+    async fn ready(&self) -> Vec<Check> {
+        let Deps { store, cache, bus, .. } = &self.deps;
         let (store, cache, bus) =
-            tokio::join!(self.deps.store.health(), self.deps.cache.health(), self.deps.bus.health());
-        let said =
-            |name: &str, health: protocol::Result<()>| (name.to_owned(), health.map_err(|e| e.to_string()));
-        let mut all = vec![said("store", store), said("cache", cache), said("bus", bus)];
+            tokio::join!(soon(store.health()), soon(cache.health()), soon(bus.health()));
+        let needed = |name: &str, fault| Check { name: name.to_owned(), fault, is_needed: true };
+        // without it requests are slower; if it took nodes out of service, it would take all of them at once
+        let cache = Check { is_needed: false, ..needed("cache", cache) };
+        let mut all = vec![needed("store", store), cache, needed("bus", bus)];
         for child in self.tree.read().children {
             if child.state != State::Running {
-                all.push((
-                    child.name,
-                    Err(format!("{:?}: {}", child.state, child.last_error).to_lowercase()),
-                ));
+                let fault = format!("{:?}: {}", child.state, child.last_error).to_lowercase();
+                all.push(needed(&child.name, Some(fault)));
             }
         }
         all
@@ -38,5 +44,13 @@ impl Probe for Health {
 
     fn metrics(&self) -> String {
         (self.metrics)()
+    }
+}
+
+/// What is wrong, if anything is.
+async fn soon(health: impl Future<Output = Result<()>>) -> Option<String> {
+    match timeout(PATIENCE, health).await {
+        Ok(health) => health.err().map(|error| error.to_string()),
+        Err(_) => Some(format!("no answer within {} s", PATIENCE.as_secs())),
     }
 }

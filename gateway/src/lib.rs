@@ -29,7 +29,7 @@ mod topics;
 mod websocket;
 
 pub use auth::UNSERVED;
-pub use parts::{Parts, Probe};
+pub use parts::{Check, Parts, Probe};
 pub use serve::{Server, start};
 pub use settings::{Limits, Rate, Settings};
 

@@ -1,76 +1,64 @@
 //! How much one address, customer or username may ask for (GCRA). Refused at once, never queued.
 //!
-//! Per address is this process's own count; per customer and username is shared through the cache, and a
-//! cache that fails or is slow refuses nobody.
+//! Per address is this process's own count; per customer and username is shared through the cache.
 
-use std::collections::HashMap;
+mod local;
+mod shared;
+
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use protocol::ports::Cache;
 use protocol::{Error, Status};
-use tokio::time::{Duration, Instant, timeout};
-use tracing::warn;
+use tokio::time::Duration;
 use uuid::Uuid;
 
+use self::local::Local;
+use self::shared::Shared;
 use crate::fingerprint;
 use crate::response::Refusal;
-use crate::settings::{Limits, Rate};
-
-/// VoIPBIN's patience with the shared counter, before it lets the request pass.
-const PATIENCE: Duration = Duration::from_millis(50);
-
-/// Addresses counted at a time. Past it all counts are forgotten: a flood of addresses costs no memory.
-const MOST: usize = 65_536;
+use crate::settings::Limits;
 
 pub(crate) struct Limiter {
-    limits: Limits,
-    auth: Local,
-    v1: Local,
-    cache: Arc<dyn Cache>,
+    auth: Local<IpAddr>,
+    v1: Local<IpAddr>,
+    customer: Shared,
+    username: Shared,
 }
 
 impl Limiter {
     pub(crate) fn new(limits: Limits, cache: Arc<dyn Cache>) -> Self {
-        Limiter { limits, auth: Local::new(limits.auth), v1: Local::new(limits.v1), cache }
+        let shared = |rate| Shared::new(rate, limits.patience, cache.clone());
+        Limiter {
+            auth: Local::new(limits.auth),
+            v1: Local::new(limits.v1),
+            customer: shared(limits.customer),
+            username: shared(limits.username),
+        }
     }
 
     pub(crate) fn v1(&self, address: IpAddr) -> Result<(), Refusal> {
-        self.v1.take(block(address)).map_or(Ok(()), |wait| Err(too_many("ip", wait)))
+        said("ip", self.v1.take(block(address)))
     }
 
     pub(crate) fn auth(&self, address: IpAddr) -> Result<(), Refusal> {
-        self.auth.take(block(address)).map_or(Ok(()), |wait| Err(too_many("ip", wait)))
+        said("ip", self.auth.take(block(address)))
     }
 
     pub(crate) async fn customer(&self, id: Uuid) -> Result<(), Refusal> {
-        let rate = self.limits.customer;
-        self.shared("customer", rate, || format!("rate:v1:{id}")).await
+        if self.customer.is_off() {
+            return Ok(());
+        }
+        said("customer", self.customer.take(format!("v1:{id}")).await)
     }
 
     /// Guesses at one password count together, wherever they come from.
     pub(crate) async fn username(&self, username: &str) -> Result<(), Refusal> {
-        let key = || format!("rate:login:{}", fingerprint::hex(&fingerprint::of(&username.to_lowercase())));
-        self.shared("username", self.limits.username, key).await
-    }
-
-    async fn shared(&self, by: &str, rate: Rate, key: impl FnOnce() -> String) -> Result<(), Refusal> {
-        if rate.is_off() {
+        if self.username.is_off() {
             return Ok(());
         }
-        let key = key();
-        match timeout(PATIENCE, self.cache.rate(&key, rate.per_second, rate.burst)).await {
-            Ok(Ok(None)) => Ok(()),
-            Ok(Ok(Some(wait))) => Err(too_many(by, wait)),
-            Ok(Err(error)) => {
-                warn!(by, %error, "rate not counted");
-                Ok(())
-            }
-            Err(_) => {
-                warn!(by, "rate not counted in time");
-                Ok(())
-            }
-        }
+        let hash = fingerprint::hex(&fingerprint::of(&username.to_lowercase()));
+        said("username", self.username.take(format!("login:{hash}")).await)
     }
 }
 
@@ -82,57 +70,15 @@ fn block(address: IpAddr) -> IpAddr {
     }
 }
 
-fn too_many(by: &str, wait: Duration) -> Refusal {
+fn said(by: &str, wait: Option<Duration>) -> Result<(), Refusal> {
+    let Some(wait) = wait else { return Ok(()) };
     let error = Error::new(Status::ResourceExhausted, "RATE_LIMIT_EXCEEDED", "Too many requests.");
-    Refusal::after(error.detail("limited_by", by), wait)
-}
-
-/// For each key the time at which its burst is whole again.
-struct Local {
-    rate: Rate,
-    whole: Mutex<HashMap<IpAddr, Instant>>,
-}
-
-impl Local {
-    fn new(rate: Rate) -> Self {
-        Local { rate, whole: Mutex::new(HashMap::new()) }
-    }
-
-    /// `None` when granted, else how long until the next one is.
-    fn take(&self, key: IpAddr) -> Option<Duration> {
-        if self.rate.is_off() {
-            return None;
-        }
-        let now = Instant::now();
-        let step = Duration::from_secs_f64(1.0 / self.rate.per_second);
-        let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
-        if whole.len() >= MOST {
-            whole.clear();
-        }
-        let at = whole.entry(key).or_insert(now);
-        let next = (*at).max(now) + step;
-        let excess = next.duration_since(now).saturating_sub(step * self.rate.burst);
-        if excess.is_zero() {
-            *at = next;
-            return None;
-        }
-        Some(excess)
-    }
+    Err(Refusal::after(error.detail("limited_by", by), wait))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_burst_passes_and_the_next_one_waits() {
-        let local = Local::new(Rate::new(0.1, 3));
-        let address = IpAddr::from([127, 0, 0, 1]);
-        assert!((0..3).all(|_| local.take(address).is_none()));
-        let wait = local.take(address).expect("a wait");
-        assert!(wait > Duration::from_secs(9) && wait <= Duration::from_secs(10), "{wait:?}");
-        assert!(local.take(IpAddr::from([127, 0, 0, 2])).is_none());
-    }
 
     #[test]
     fn one_ipv6_network_is_one_client() {

@@ -6,13 +6,24 @@ use async_trait::async_trait;
 use protocol::ports::{Bus, Cache, Clock, Dispatch};
 use protocol::{Catalog, Result};
 
+/// How a dependency of the node is.
+#[derive(Clone, Debug)]
+pub struct Check {
+    pub name: String,
+    /// What is wrong with it.
+    pub fault: Option<String>,
+    /// Without it this node cannot do its work, and another one should be asked. What is not needed is named
+    /// too, but an outage of it must not take every node out of service.
+    pub is_needed: bool,
+}
+
 /// What the node knows about itself.
 #[async_trait]
 pub trait Probe: Send + Sync {
     /// May the process go on? Never asks a dependency: an outage of the database must not end calls.
     async fn live(&self) -> bool;
-    /// Each dependency by name, and what is wrong with it.
-    async fn ready(&self) -> Vec<(String, Result<(), String>)>;
+    /// Each dependency, soon: one that hangs is one with a fault.
+    async fn ready(&self) -> Vec<Check>;
     /// Everything measured, in Prometheus' text format.
     fn metrics(&self) -> String;
 }

@@ -36,10 +36,12 @@ pub struct Limits {
     pub auth: Rate,
     /// `/v1.0/*`, per address and process.
     pub v1: Rate,
-    /// `/v1.0/*`, per customer, shared by all nodes.
+    /// `/v1.0/*`, per customer, shared by all nodes; each node's own while the cache is away.
     pub customer: Rate,
-    /// Logins, per username, shared by all nodes: ten tries, then one every five seconds.
+    /// Logins, per username, shared likewise: ten tries, then one every five seconds.
     pub username: Rate,
+    /// How long a request waits for a count that is shared. Past it this node counts by itself.
+    pub patience: Duration,
 }
 
 impl Default for Limits {
@@ -49,6 +51,7 @@ impl Default for Limits {
             v1: Rate::new(200.0, 400),
             customer: Rate::new(16.7, 33),
             username: Rate::new(0.2, 10),
+            patience: Duration::from_millis(50),
         }
     }
 }

@@ -18,13 +18,13 @@ pub(crate) async fn live(probe: &dyn Probe) -> Result<Response> {
     }
 }
 
-/// Names every dependency, and says of each what is wrong with it.
+/// Names every dependency, and says of each what is wrong with it. Ready when those that are needed are well.
 pub(crate) async fn ready(probe: &dyn Probe) -> Result<Response> {
     let found = probe.ready().await;
-    let is_ready = found.iter().all(|(_, state)| state.is_ok());
+    let is_ready = found.iter().all(|check| check.fault.is_none() || !check.is_needed);
     let checks: Map<String, Value> = found
         .into_iter()
-        .map(|(name, state)| (name, state.err().unwrap_or_else(|| "ok".into()).into()))
+        .map(|check| (check.name, check.fault.unwrap_or_else(|| "ok".into()).into()))
         .collect();
     let (code, status) = match is_ready {
         true => (StatusCode::OK, "ready"),

@@ -180,6 +180,7 @@ fn help_explains_every_flag() {
 fn secrets_are_not_printed() {
     let args = ["--speech-url", "http://tts", "--speech-key", "sk-secret", "--admin-token", "t0ken"];
     let more = ["--store", "mysql://me:pa@ss@host/db", "--bus", "amqp://me:pass@host"];
+    let more = [&more[..], &["--cache", "redis://me:pa@ss@host/0"]].concat();
     let cli = with(&[&args[..], &more].concat(), &[]).expect("a configuration");
     let printed = format!("{cli:?} {:?} {}", cli.config.speech(), cli.config.store());
     for secret in ["sk-secret", "t0ken", "pa@ss", "pass", "me:"] {

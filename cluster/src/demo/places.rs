@@ -47,6 +47,7 @@ impl Places {
                 retention_days: 1,
             },
             data: self.folder.clone(),
+            cache: "memory:".into(),
             store: format!("sqlite:{}", self.folder.join("branchline.db").display()),
             serve: vec!["*".into()],
             voice,

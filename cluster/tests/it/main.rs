@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it is wrong")]
 
 mod api;
+mod cache;
 mod calls;
 mod catalog;
 mod contract;
@@ -18,6 +19,8 @@ mod peers;
 mod people;
 mod platform;
 mod process;
+#[path = "../../../persistence/tests/it/redis.rs"]
+mod redis;
 mod rows;
 mod server;
 mod socket;

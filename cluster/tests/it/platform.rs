@@ -130,6 +130,7 @@ pub(crate) fn plan(folder: PathBuf) -> Plan {
             call_seconds: 120,
             retention_days: 1,
         },
+        cache: "memory:".into(),
         store: format!("sqlite:{}", folder.join("node.db").display()),
         serve: vec!["*".into()],
         voice: voice::Settings {

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::platform::{HERE, PATIENCE, free_port};
+use crate::redis::Redis;
 
 #[path = "../../../gateway/tests/it/certificate.rs"]
 mod certificate;
@@ -98,8 +99,13 @@ struct Running {
 impl Running {
     /// Starts it and waits until it is ready.
     async fn start(folder: &Folder) -> Running {
+        Self::with(folder, &[]).await
+    }
+
+    /// As [`Running::start`], with an environment of its own.
+    async fn with(folder: &Folder, environment: &[(&str, &str)]) -> Running {
         let ports = Ports::free();
-        let child = program(folder, &ports, &[]).spawn().unwrap();
+        let child = program(folder, &ports, &[]).envs(environment.iter().copied()).spawn().unwrap();
         let client = Client::builder(TokioExecutor::new()).build_http();
         let mut running = Running { child, http: ports.http, client };
         let limit = Instant::now() + PATIENCE;
@@ -224,7 +230,7 @@ async fn what_cannot_be_used_is_named() {
         ("--rtp", vec!["--rtp", "9"]),
         ("--retention-days", vec!["--retention-days", "0"]),
         ("--bus", vec!["--bus", "amqp://nowhere"]),
-        ("--cache", vec!["--cache", "redis://nowhere"]),
+        ("--cache", vec!["--cache", "memcached://nowhere"]),
         ("--serve", vec!["--serve", "nonsense"]),
         ("--store", vec!["--store", "postgres://nowhere/x"]),
         ("--config", vec!["--config", missing]),
@@ -350,4 +356,24 @@ async fn the_api_is_served_over_tls_with_the_operators_certificate() {
     );
     drop(client);
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_over_tls_is_used_when_the_system_trusts_it() {
+    let (its, other, port) = (Certificate::new(), Certificate::new(), free_port().to_string());
+    let (chain, key) = (its.chain.to_str().unwrap(), its.key.to_str().unwrap());
+    let tls =
+        ["--tls-port", &port, "--tls-cert-file", chain, "--tls-key-file", key, "--tls-auth-clients", "no"];
+    let Some(_redis) = Redis::with(&tls).await else { return };
+    let url = format!("rediss://:it-is-secret@localhost:{port}");
+    for (trusted, said) in [(its.chain.as_path(), "ok"), (&other.chain, "InvalidCertificate")] {
+        let folder = Folder::new();
+        let environment = [("BRANCHLINE_CACHE", url.as_str()), ("SSL_CERT_FILE", trusted.to_str().unwrap())];
+        let running = Running::with(&folder, &environment).await;
+        let (status, ready) = running.send("", "GET", "health/ready", Value::Null).await.unwrap();
+        let cache = ready["checks"]["cache"].as_str().unwrap();
+        assert_eq!((status, cache.contains(said)), (200, true), "{ready}");
+        running.stop().await;
+        assert!(!output(&folder).contains("it-is-secret"), "{}", output(&folder));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use gateway::{Rate, Settings};
+use gateway::{Check, Rate, Settings};
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Duration, sleep, timeout};
+use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::world::World;
 
@@ -70,8 +70,45 @@ async fn a_customer_is_limited_whoever_calls_for_it() {
     let refused = world.get("/v1.0/calls").await.refused(429, "RATE_LIMIT_EXCEEDED");
     assert_eq!(refused.json()["error"]["details"], json!([{"limited_by": "customer"}]));
     world.call_with("GET /v1.0/calls", &world.theirs.key, "").await.expect(200);
-    world.cache.is_down.store(true, Ordering::SeqCst);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn without_the_cache_a_node_counts_by_itself() {
+    let world = World::with(|settings| settings.limits.customer = Rate::new(0.01, 2)).await;
     world.get("/v1.0/calls").await.expect(200);
+    world.cache.is_down.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        world.get("/v1.0/calls").await.expect(200);
+    }
+    let refused = world.get("/v1.0/calls").await.refused(429, "RATE_LIMIT_EXCEEDED");
+    assert_eq!(refused.json()["error"]["details"], json!([{"limited_by": "customer"}]));
+    world.call_with("GET /v1.0/calls", &world.theirs.key, "").await.expect(200);
+    world.cache.is_down.store(false, Ordering::SeqCst);
+    // the second that it was left alone is over: the shared count goes on where it was
+    let until = Instant::now() + Duration::from_secs(5);
+    while world.get("/v1.0/calls").await.code.as_u16() != 200 {
+        assert!(Instant::now() < until, "the cache is never asked again");
+        sleep(Duration::from_millis(10)).await;
+    }
+    world.get("/v1.0/calls").await.refused(429, "RATE_LIMIT_EXCEEDED");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_cache_that_hangs_costs_one_request_a_moment() {
+    let world = World::with(|settings| {
+        settings.limits.customer = Rate::new(1000.0, 1000);
+        settings.limits.patience = Duration::from_millis(300);
+    })
+    .await;
+    world.cache.is_hung.store(true, Ordering::SeqCst);
+    let since = Instant::now();
+    for _ in 0..50 {
+        world.get("/v1.0/calls").await.expect(200);
+    }
+    let (asked, seconds) = (world.cache.asked.load(Ordering::SeqCst), since.elapsed().as_secs());
+    assert!(asked <= 1 + usize::try_from(seconds).unwrap(), "asked {asked} times in {seconds} s");
     world.end().await;
 }
 
@@ -118,9 +155,18 @@ async fn readiness_names_what_is_wrong() {
     for path in ["/health", "/health/live", "/health/ready"] {
         world.call_with(&format!("GET {path}"), "", "").await.expect(200);
     }
-    *world.vitals.0.lock().unwrap() = vec![("store".into(), Ok(())), ("bus".into(), Err("gone".into()))];
+    let check = |name: &str, fault: Option<&str>, is_needed| Check {
+        name: name.into(),
+        fault: fault.map(String::from),
+        is_needed,
+    };
+    let cache = check("cache", Some("away"), false);
+    *world.vitals.0.lock().unwrap() = vec![check("store", None, true), cache.clone()];
+    let answer = world.call_with("GET /health/ready", "", "").await.expect(200).json();
+    assert_eq!(answer, json!({"status": "ready", "checks": {"store": "ok", "cache": "away"}}));
+    *world.vitals.0.lock().unwrap() = vec![check("bus", Some("gone"), true), cache];
     let answer = world.call_with("GET /health/ready", "", "").await.expect(503).json();
-    assert_eq!(answer["checks"], json!({"store": "ok", "bus": "gone"}));
+    assert_eq!(answer["checks"], json!({"bus": "gone", "cache": "away"}));
     world.call_with("GET /health", "", "").await.expect(200);
     assert_eq!(world.call_with("GET /metrics", "", "").await.expect(200).body, "up 1\n");
     world.end().await;

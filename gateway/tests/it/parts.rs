@@ -1,22 +1,25 @@
 //! The ports behind the gateway, each a small real one in memory.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gateway::Probe;
+use gateway::{Check, Probe};
 use protocol::ports::{Bus, Cache, Clock, Serve, Subscribe};
 use protocol::time::Time;
 use protocol::{Error, Event, Result, sock};
 use tokio::sync::broadcast;
 use tokio::time::{Duration, Instant};
 
-/// Counts like a shared cache; can be made unreachable.
+/// Counts like a shared cache; can be made unreachable, or silent.
 #[derive(Default)]
 pub(crate) struct Memory {
     whole: Mutex<HashMap<String, Instant>>,
-    pub(crate) is_down: std::sync::atomic::AtomicBool,
+    pub(crate) asked: AtomicUsize,
+    pub(crate) is_down: AtomicBool,
+    pub(crate) is_hung: AtomicBool,
 }
 
 #[async_trait]
@@ -34,6 +37,10 @@ impl Cache for Memory {
         Ok(None)
     }
     async fn rate(&self, key: &str, per_second: f64, burst: u32) -> Result<Option<Duration>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.is_hung.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.health().await?;
         let (now, step) = (Instant::now(), Duration::from_secs_f64(1.0 / per_second));
         let mut whole = self.whole.lock().unwrap();
@@ -47,7 +54,7 @@ impl Cache for Memory {
         Ok(Some(excess))
     }
     async fn health(&self) -> Result<()> {
-        match self.is_down.load(std::sync::atomic::Ordering::SeqCst) {
+        match self.is_down.load(Ordering::SeqCst) {
             true => Err(Error::unavailable("the cache is gone")),
             false => Ok(()),
         }
@@ -89,14 +96,14 @@ impl Clock for Hands {
 
 /// Ready when every dependency named here is well.
 #[derive(Default)]
-pub(crate) struct Vitals(pub(crate) Mutex<Vec<(String, Result<(), String>)>>);
+pub(crate) struct Vitals(pub(crate) Mutex<Vec<Check>>);
 
 #[async_trait]
 impl Probe for Vitals {
     async fn live(&self) -> bool {
         true
     }
-    async fn ready(&self) -> Vec<(String, Result<(), String>)> {
+    async fn ready(&self) -> Vec<Check> {
         self.0.lock().unwrap().clone()
     }
     fn metrics(&self) -> String {

@@ -123,7 +123,8 @@ pub(crate) async fn serve(parts: &Parts, change: impl Fn(&mut Settings)) -> Serv
 
 async fn serve_on(parts: &Parts, change: impl Fn(&mut Settings), port: u16) -> Result<Server, Error> {
     let mut settings = Settings::new(SocketAddr::from(([127, 0, 0, 1], port)), JWT_KEY.to_vec());
-    settings.limits = Limits { auth: Rate::OFF, v1: Rate::OFF, customer: Rate::OFF, username: Rate::OFF };
+    let off = Rate::OFF;
+    settings.limits = Limits { auth: off, v1: off, customer: off, username: off, ..Limits::default() };
     change(&mut settings);
     start(parts.clone(), settings).await
 }

@@ -30,6 +30,26 @@ impl Rate {
         let interval = Duration::try_from_secs_f64(1.0 / per_second).unwrap_or(LONGEST).min(LONGEST);
         Ok(Rate { interval, burst: burst.max(1) })
     }
+
+    /// Rounded up: never more than was asked for.
+    pub(super) fn interval_micros(self) -> u128 {
+        self.interval.as_nanos().div_ceil(1000)
+    }
+
+    pub(super) fn burst(self) -> u32 {
+        self.burst
+    }
+
+    /// One unit: when the bucket is full again after it, or how long until there is one. Redis computes the
+    /// same in `redis/gcra.lua`.
+    fn next(self, full_at: Option<Instant>, now: Instant) -> Result<Instant, Duration> {
+        let depth = self.interval.saturating_mul(self.burst);
+        // beyond the depth is the time of another rate under the same key
+        let known = full_at.filter(|at| (now..=now + depth).contains(at));
+        let full_at = known.unwrap_or(now) + self.interval;
+        let wait = full_at.duration_since(now).saturating_sub(depth);
+        if wait.is_zero() { Ok(full_at) } else { Err(wait) }
+    }
 }
 
 #[derive(Default)]
@@ -47,17 +67,14 @@ struct Buckets {
 impl Rates {
     /// One unit, or how long until there is one.
     pub(super) fn take(&self, key: &str, rate: Rate, now: Instant) -> Option<Duration> {
-        let Rate { interval, burst } = rate;
-        let depth = interval.saturating_mul(burst);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let known = buckets.full_at.get(key).copied();
-        let full_at = known.unwrap_or(now).max(now) + interval;
-        let wait = full_at.duration_since(now).saturating_sub(depth);
-        if !wait.is_zero() {
-            return Some(wait);
-        }
+        let full_at = match rate.next(known, now) {
+            Ok(full_at) => full_at,
+            Err(wait) => return Some(wait),
+        };
         if known.is_none() && !buckets.has_room(now) {
-            return Some(interval);
+            return Some(rate.interval);
         }
         buckets.full_at.insert(key.to_owned(), full_at);
         None

@@ -11,6 +11,7 @@ mod durability;
 mod mariadb;
 mod open;
 mod outage;
+mod redis;
 mod sample;
 mod schema;
 mod store;

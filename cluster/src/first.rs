@@ -33,6 +33,9 @@ pub struct Welcome {
 /// Makes the first customer when there is no user yet. What it shows is also in a file of the data folder
 /// that only this user can read; what is stored is hashed.
 pub async fn welcome(deps: &Deps, data: &Path) -> Result<Option<Welcome>> {
+    if is_anothers(deps).await? {
+        return Ok(None);
+    }
     let by = Context::own(Scope::Platform);
     let one = || Op::List(Page { size: 1, after: None });
     if first_of(&deps.op(&AGENT, one(), Value::Null, &by).await?).is_some() {
@@ -65,6 +68,13 @@ pub async fn welcome(deps: &Deps, data: &Path) -> Result<Option<Welcome>> {
     let admin = CreateAdmin { customer_id, username, password, platform: true };
     deps.ask_all(&AGENT, admin, &own).await?;
     Ok(Some(welcome))
+}
+
+/// Of nodes that start together on an empty store one does it, or another when that one is gone.
+async fn is_anothers(deps: &Deps) -> Result<bool> {
+    let first = deps.store.agree("first node", &deps.settings.node).await?;
+    let peers = deps.store.nodes().await?;
+    Ok(first != deps.settings.node && peers.iter().any(|peer| peer.node == first && peer.alive))
 }
 
 fn first_of(page: &Value) -> Option<Value> {

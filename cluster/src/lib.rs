@@ -7,6 +7,7 @@ pub mod config;
 pub mod demo;
 mod directory;
 pub mod first;
+mod installation;
 mod keys;
 mod node;
 pub mod outward;

@@ -14,7 +14,7 @@ use crate::directory::{Desk, Directory};
 use crate::outward::Web;
 use crate::plan::Plan;
 use crate::probe::Health;
-use crate::{admin, keys, speech, telemetry};
+use crate::{admin, installation, keys, speech, telemetry};
 
 /// What serves HTTP, in the list of what a node serves.
 const GATEWAY: &str = "gateway";
@@ -58,14 +58,16 @@ impl Node {
             catalog: Arc::new(OnceLock::new()),
         };
         let here = open(&deps, &directory, &serve)?;
+        let token_key = keys::token_key(&data)?;
+        let names = installation::join(&deps, &here, &data, &token_key).await?;
         let consumers = attend(&deps, &here).await?;
-        let tree = grow(&deps, here, consumers).start().await?;
+        let tree = grow(&deps, here, names, consumers).start().await?;
         host.open(&deps);
         let token = admin_token.map_or_else(|| admin::token(&data), Ok)?;
         let parts = admin::Parts { tree: tree.branch.clone(), deps: deps.clone(), token };
         let admin = admin::start(parts, admin).await?;
         let gateway = match serves(&serve, GATEWAY) {
-            true => Some(face(&deps, &tree, gateway, keys::token_key(&data)?).await?),
+            true => Some(face(&deps, &tree, gateway, token_key).await?),
             false => None,
         };
         Ok(Node { deps, voice, gateway, admin, tree })
@@ -145,7 +147,7 @@ async fn attend(deps: &Deps, here: &[Mailbox]) -> Result<Consumers> {
 /// The tree: a supervisor per domain, each isolated from the others; then what serves all of them. It stops
 /// in reverse, so the outbox sends nothing any more when the consumers go, and what domains say while they
 /// stop is kept for the next start.
-fn grow(deps: &Deps, here: Vec<Mailbox>, consumers: Consumers) -> Supervisor {
+fn grow(deps: &Deps, here: Vec<Mailbox>, names: Vec<&'static str>, consumers: Consumers) -> Supervisor {
     let domain = |mailbox: &Mailbox| -> Child {
         let domain = mailbox.domain();
         let mut supervisor = Supervisor::new(domain.name);
@@ -159,7 +161,11 @@ fn grow(deps: &Deps, here: Vec<Mailbox>, consumers: Consumers) -> Supervisor {
             () = telemetry::metrics::upkeep() => Err(Error::internal("it never ends")),
         }
     });
-    root.child(hold(consumers)).child(kernel::outbox(deps)).child(kernel::timers(deps)).child(upkeep)
+    root.child(hold(consumers))
+        .child(kernel::outbox(deps))
+        .child(kernel::timers(deps))
+        .child(kernel::lease(deps, names))
+        .child(upkeep)
 }
 
 /// Ends the consumers when its turn to stop has come, and only then.

@@ -1,6 +1,6 @@
 //! From a URL to a store. Errors here are read by whoever starts the node: they say what to do.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
@@ -24,6 +24,8 @@ const PREPARED: usize = 512;
 /// Another process (a backup) may hold SQLite's write lock for so long.
 const LOCK_LIMIT: Duration = Duration::from_secs(5);
 const LOCKED: Duration = Duration::from_millis(20);
+/// A process that is about to end may still have the file.
+const OTHER_LIMIT: Duration = Duration::from_secs(1);
 
 /// Opens and migrates a store.
 ///
@@ -55,11 +57,40 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        for suffix in ["", "-wal", "-shm"] {
+        for suffix in ["", "-wal", "-shm", "-lock"] {
             let mut path = self.0.clone().into_os_string();
             path.push(suffix);
             // already gone is as good as removed
             let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// The lock of a database that this process has to itself. The system gives it back when the process ends,
+/// however it ends.
+pub(crate) struct Held(#[expect(dead_code, reason = "the lock is the open file")] File);
+
+impl Held {
+    /// Beside the database: whoever closes a file of SQLite's gives up SQLite's own locks on it.
+    async fn take(path: &Path) -> Result<Self> {
+        let mut name = path.as_os_str().to_owned();
+        name.push("-lock");
+        let name = PathBuf::from(name);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&name);
+        let file = file.map_err(|cause| cannot_open(path, &reason(&cause)))?;
+        let until = Instant::now() + OTHER_LIMIT;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Held(file)),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => sleep(LOCKED).await,
+                Err(TryLockError::WouldBlock) => {
+                    let path = path.display();
+                    return Err(Error::unavailable(format!(
+                        "another process has {path} open; stop it, or give another folder with --data"
+                    )));
+                }
+                Err(TryLockError::Error(cause)) => return Err(cannot_open(path, &reason(&cause))),
+            }
         }
     }
 }
@@ -80,6 +111,7 @@ async fn file(
 ) -> Result<SqlStore<Sqlite>> {
     let made = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
     made.map_err(|cause| cannot_open(path, &reason(&cause)))?;
+    let held = Held::take(path).await?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
@@ -98,7 +130,7 @@ async fn file(
             }
             Err(Unopened::Connect(cause)) => return Err(cannot_open(path, &cause.to_string())),
             Err(Unopened::Migrate(error)) => return Err(error),
-            Ok(store) => return Ok(store),
+            Ok(store) => return Ok(store.holding(held)),
         }
     }
 }

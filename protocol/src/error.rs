@@ -105,6 +105,16 @@ impl Error {
         Self::new(Status::FailedPrecondition, "ROW_CHANGED", "The resource was changed by another request.")
     }
 
+    /// Another process has taken the name of this node: nothing was changed, and nothing will be.
+    pub fn fenced() -> Self {
+        let message = "another process runs under the name of this node; give each a --node of its own";
+        Self::new(Status::Unavailable, "NODE_FENCED", message)
+    }
+
+    pub fn is_fenced(&self) -> bool {
+        self.reason == "NODE_FENCED"
+    }
+
     pub fn is_conflict(&self) -> bool {
         self.reason == "ROW_CHANGED"
     }

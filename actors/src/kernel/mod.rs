@@ -3,6 +3,7 @@
 mod child;
 mod domain;
 mod follow;
+mod lease;
 mod live;
 mod nursery;
 mod outbox;
@@ -18,6 +19,7 @@ mod tree;
 pub use child::{Child, Halt, Restart};
 pub use domain::Domain;
 pub use follow::{DEAD_EVENT, Follow};
+pub use lease::lease;
 pub(crate) use live::{Alarm, Live, Living, Myself, Then};
 pub(crate) use nursery::Keeper;
 pub use outbox::outbox;

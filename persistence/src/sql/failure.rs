@@ -10,6 +10,8 @@ use super::dialect::{Dialect, Fault};
 pub(super) enum Failure {
     /// There was none: no connection, or the lock of the whole database. Nobody's job is to blame.
     Begin(sqlx::Error),
+    /// The name of this node is another process's. Nothing is stored.
+    Fenced,
     /// Nothing is stored.
     Apply(sqlx::Error),
     /// Everything or nothing is stored, and nobody knows which.
@@ -29,10 +31,15 @@ impl Failure {
     /// The answer of everyone whose job was in the transaction.
     pub(super) fn answer<D: Dialect>(self) -> impl Fn() -> Error {
         let (unknown, cause) = match self {
-            Failure::Begin(cause) | Failure::Apply(cause) => (false, Arc::new(cause)),
-            Failure::Commit(cause) => (true, Arc::new(cause)),
+            Failure::Fenced => (false, None),
+            Failure::Begin(cause) | Failure::Apply(cause) => (false, Some(Arc::new(cause))),
+            Failure::Commit(cause) => (true, Some(Arc::new(cause))),
         };
-        move || if unknown { commit_unknown(cause.clone()) } else { explain::<D>(cause.clone()) }
+        move || match &cause {
+            None => Error::fenced(),
+            Some(cause) if unknown => commit_unknown(cause.clone()),
+            Some(cause) => explain::<D>(cause.clone()),
+        }
     }
 }
 

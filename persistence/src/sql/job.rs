@@ -55,9 +55,9 @@ impl Job {
         let wakes = !unit.events.is_empty() || !unit.timers.is_empty();
         let touches = unit.writes.iter().filter_map(touched).collect();
         let rows = unit.writes.iter().map(row);
-        let events = unit.events.into_iter().map(|event| outbox::add(node, event));
+        let events = unit.events.into_iter().map(|event| outbox::add(node, Arc::new(event)));
         let entries = unit.journal.iter().map(journal::change::<D>);
-        let pending = unit.timers.iter().map(timers::change::<D>);
+        let pending = unit.timers.iter().map(|change| timers::change::<D>(node, change));
         let steps = rows.chain(events).chain(entries).chain(pending).collect::<Result<_>>()?;
         let (mut job, answer) = Self::new(steps, wakes);
         job.touches = touches;

@@ -74,6 +74,12 @@ impl<'c, D: Dialect> Migration<'c, D> {
                 self.apply(&name, sql).await?;
             }
         }
+        for (table, Part { name, sql }) in schema::own_columns::<D>() {
+            if !self.columns.contains(&(table.to_owned(), name.clone())) {
+                self.apply(&format!("{table}.{name}"), format!("ALTER TABLE {table} ADD COLUMN {sql}"))
+                    .await?;
+            }
+        }
         for (table, name, sql) in schema::OWN_INDEXES {
             if !self.indexes.contains(&((*table).to_owned(), (*name).to_owned())) {
                 self.apply(name, (*sql).to_owned()).await?;
@@ -84,7 +90,7 @@ impl<'c, D: Dialect> Migration<'c, D> {
 
     async fn resource(&mut self, resource: &Resource) -> Result<()> {
         let table = resource.name;
-        if ["outbox", "journal", "timers", "dead_events", "migrations"].contains(&table) {
+        if ["outbox", "journal", "timers", "nodes", "agreed", "migrations"].contains(&table) {
             return Err(Error::internal(format!("{table} is a table of the platform, not of a resource")));
         }
         let columns = schema::columns::<D>(resource);

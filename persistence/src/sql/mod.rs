@@ -6,6 +6,7 @@ mod dialect;
 mod failure;
 mod job;
 mod journal;
+mod lease;
 mod migrate;
 mod mysql;
 mod outbox;
@@ -21,24 +22,28 @@ mod timers;
 mod value;
 mod writer;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use protocol::ports::{Entry, Filter, Store, Timer, Unit};
-use protocol::{Event, Page, Resource, Result, Row, Scope};
+use protocol::ports::{Entry, Filter, Peer, Store, Timer, Unit};
+use protocol::{Error, Event, Kind, Page, Resource, Result, Row, Scope, Status};
 use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use dialect::Dialect;
-use job::Job;
+use job::{Job, Step};
+use lease::Lease;
 use read::Reader;
 use recent::{Recent, Seen};
 use statement::Statement;
 use tail::Tail;
 use writer::{Options, Writer};
 
-use crate::open::Scratch;
+use crate::open::{Held, Scratch};
+
+/// Events of a dead node that become this node's in one transaction.
+const INHERITED: u32 = 256;
 
 pub(crate) struct SqlStore<D: Dialect> {
     node: String,
@@ -47,6 +52,10 @@ pub(crate) struct SqlStore<D: Dialect> {
     /// Only where this process has the database to itself.
     recent: Option<Arc<Recent>>,
     tail: Arc<Tail>,
+    /// Only where other processes may have the database open.
+    lease: Option<Lease>,
+    /// Given back when the store is closed.
+    held: Mutex<Option<Held>>,
     /// Dropped with the store, after it.
     _scratch: Option<Scratch>,
 }
@@ -61,17 +70,38 @@ impl<D: Dialect> SqlStore<D> {
     ) -> Result<Self, Unopened> {
         let mut conn = writer::connect::<D>(&options).await.map_err(Unopened::Connect)?;
         migrate::migrate::<D>(&mut conn, resources).await.map_err(Unopened::Migrate)?;
+        adopt_own::<D>(&mut conn, node).await?;
         let last = outbox::last::<D>(&mut conn, node).await.map_err(Unopened::Migrate)?;
+        let lease = match D::ALONE {
+            true => None,
+            false => Some(Lease::take::<D>(&mut conn, node).await.map_err(Unopened::Connect)?),
+        };
+        let fence = lease.as_ref().map(Lease::fence).transpose().map_err(Unopened::Migrate)?;
         let reader = Reader::new(options.clone(), readers);
         let recent = D::ALONE.then(Arc::<Recent>::default);
         let tail = Arc::new(Tail::new(last));
-        let writer = Writer::start::<D>(options, conn, last, (recent.clone(), tail.clone()));
-        Ok(SqlStore { node: node.to_owned(), reader, writer, recent, tail, _scratch: None })
+        let writer = Writer::start::<D>(options, conn, last, (fence, recent.clone(), tail.clone()));
+        Ok(SqlStore {
+            node: node.to_owned(),
+            reader,
+            writer,
+            recent,
+            tail,
+            lease,
+            held: Mutex::default(),
+            _scratch: None,
+        })
     }
 
     /// Removes the files of a scratch database when the store is dropped.
     pub(crate) fn with_scratch(mut self, scratch: Scratch) -> Self {
         self._scratch = Some(scratch);
+        self
+    }
+
+    /// Nobody else opens this database while the store is open.
+    pub(crate) fn holding(self, held: Held) -> Self {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
         self
     }
 }
@@ -80,6 +110,36 @@ impl<D: Dialect> SqlStore<D> {
     async fn read(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Row>> {
         Ok(self.reader.rows(resource, Statement::get(resource, id, scope)?).await?.pop())
     }
+
+    async fn run(&self, steps: Vec<Step>, wakes: bool) -> Result<()> {
+        self.writer.commit(Job::new(steps, wakes)).await
+    }
+
+    /// What a dead node has left becomes this node's. It has its name meanwhile, so that nobody else does this.
+    async fn look_after(&self, dead: &Lease) -> Result<()> {
+        let (taken, steps) = dead.inherit(&self.node)?;
+        self.run(steps, true).await?;
+        loop {
+            let pending = outbox::pending(&taken.node, 0, INHERITED)?;
+            let events = self.reader.all(pending, outbox::read::<D>).await?;
+            if events.is_empty() {
+                return self.run(vec![taken.end()?], false).await;
+            }
+            self.run(taken.adopt(&self.node, events)?, true).await?;
+        }
+    }
+}
+
+/// Makes what has no owner this node's: timers of a release before they had one and, where nobody shares the
+/// database, everything of a node that had another name.
+async fn adopt_own<D: Dialect>(conn: &mut D::Connection, node: &str) -> Result<(), Unopened> {
+    let all: &[&'static str] = match D::ALONE {
+        true => &["UPDATE timers SET node = ?", "UPDATE outbox SET node = ?"],
+        false => &["UPDATE timers SET node = ? WHERE node = ''"],
+    };
+    let all = all.iter().map(|sql| Statement::new(*sql).with(Kind::Text, node)).collect::<Result<Vec<_>>>();
+    let done = D::run(conn, &all.map_err(Unopened::Migrate)?).await;
+    done.map(drop).map_err(|failed| Unopened::Connect(failed.cause))
 }
 
 fn is_of(row: &Row, scope: Scope) -> bool {
@@ -147,7 +207,7 @@ impl<D: Dialect> Store for SqlStore<D> {
     }
 
     async fn timers(&self, most: u32) -> Result<Vec<Timer>> {
-        self.reader.all(timers::next(most)?, timers::read::<D>).await
+        self.reader.all(timers::next(&self.node, most)?, timers::read::<D>).await
     }
 
     async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Arc<Event>)>> {
@@ -162,13 +222,55 @@ impl<D: Dialect> Store for SqlStore<D> {
         if steps.is_empty() {
             return Ok(());
         }
-        self.writer.commit(Job::new(steps, false)).await?;
+        self.run(steps, false).await?;
         self.tail.forget(delivered);
         Ok(())
     }
 
     fn committed(&self) -> watch::Receiver<u64> {
         self.writer.committed()
+    }
+
+    async fn renew(&self, serves: &[&str]) -> Result<()> {
+        match &self.lease {
+            Some(lease) => self.run(vec![lease.renew(serves)?], false).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn nodes(&self) -> Result<Vec<Peer>> {
+        match &self.lease {
+            Some(_) => self.reader.all(lease::peers(), lease::read_peer::<D>).await,
+            None => Ok(vec![Peer { node: self.node.clone(), serves: Vec::new(), alive: true }]),
+        }
+    }
+
+    async fn inherit(&self) -> Result<Vec<String>> {
+        if self.lease.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut names = Vec::new();
+        for dead in self.reader.all(lease::dead(&self.node)?, lease::read_dead::<D>).await? {
+            match self.look_after(&dead).await {
+                Ok(()) => names.push(dead.node),
+                // somebody was faster, or it is back
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(names)
+    }
+
+    async fn agree(&self, name: &str, value: &str) -> Result<String> {
+        let first = Statement::new("INSERT INTO agreed (name, value) VALUES (?, ?)");
+        let first = first.with(Kind::Text, name)?.with(Kind::Text, value)?;
+        match self.run(vec![Step::Insert(first)], false).await {
+            Err(error) if error.status == Status::AlreadyExists => {}
+            outcome => return outcome.map(|()| value.to_owned()),
+        }
+        let agreed = Statement::new("SELECT value FROM agreed WHERE name = ?").with(Kind::Text, name)?;
+        let found = self.reader.all(agreed, |row| read::text::<D>(row, 0)).await?;
+        found.into_iter().next().ok_or_else(|| Error::internal("an agreed value is gone"))
     }
 
     async fn health(&self) -> Result<()> {
@@ -179,7 +281,12 @@ impl<D: Dialect> Store for SqlStore<D> {
     }
 
     async fn close(&self) {
+        if let Some(end) = self.lease.as_ref().and_then(|lease| lease.end().ok()) {
+            // or it ends by itself, a little later
+            let _ = self.run(vec![end], false).await;
+        }
         self.writer.close().await;
         self.reader.close().await;
+        drop(self.held.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

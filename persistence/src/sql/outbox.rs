@@ -13,10 +13,10 @@ use super::dialect::Dialect;
 use super::job::Step;
 use super::statement::Statement;
 
-pub(super) fn add(node: &str, event: Event) -> Result<Step> {
-    let text = serde_json::to_string(&event).map_err(Error::internal)?;
+pub(super) fn add(node: &str, event: Arc<Event>) -> Result<Step> {
+    let text = serde_json::to_string(event.as_ref()).map_err(Error::internal)?;
     let add = Statement::new("INSERT INTO outbox (node, event, seq) VALUES (?, ?, ?)");
-    Ok(Step::Told(add.with(Kind::Text, node)?.with(Kind::Text, text)?, Arc::new(event)))
+    Ok(Step::Told(add.with(Kind::Text, node)?.with(Kind::Text, text)?, event))
 }
 
 pub(super) fn pending(node: &str, after: i64, most: u32) -> Result<Statement> {

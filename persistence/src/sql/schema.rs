@@ -51,39 +51,39 @@ pub(super) fn own<D: Dialect>() -> Vec<Part> {
     let id = D::column(Kind::Id, true);
     let (short, long) = (D::column(Kind::Text, true), D::column(Kind::Json, false));
     let (number, time) = (D::column(Kind::Int, true), D::column(Kind::Time, true));
-    let table = |name: &str, columns: String| Part {
+    let key = format!("{short} NOT NULL");
+    let tables = [
+        (
+            "outbox",
+            format!("node {key}, seq {number} NOT NULL, event {long} NOT NULL, PRIMARY KEY (node, seq)"),
+        ),
+        (
+            "journal",
+            format!(
+                "kind {key}, id {id} NOT NULL, parent {id} NOT NULL, node {key}, data {long}, \
+                 seq {number} NOT NULL, PRIMARY KEY (kind, id)"
+            ),
+        ),
+        (
+            "timers",
+            format!(
+                "id {id} NOT NULL PRIMARY KEY, at {time} NOT NULL, resource {key}, verb {key}, \
+                 target {id} NOT NULL, body {long}"
+            ),
+        ),
+        (
+            "nodes",
+            format!(
+                "node {key} PRIMARY KEY, epoch {number} NOT NULL, until {time} NOT NULL, serves {long} NOT NULL"
+            ),
+        ),
+        ("agreed", format!("name {key} PRIMARY KEY, value {key}")),
+    ];
+    let table = |(name, columns)| Part {
         name: format!("table {name}"),
         sql: format!("CREATE TABLE IF NOT EXISTS `{name}` ({columns}) {}", D::OPTIONS),
     };
-    vec![
-        table(
-            "outbox",
-            format!(
-                "node {short} NOT NULL, seq {number} NOT NULL, event {long} NOT NULL, PRIMARY KEY (node, seq)"
-            ),
-        ),
-        table(
-            "journal",
-            format!(
-                "kind {short} NOT NULL, id {id} NOT NULL, parent {id} NOT NULL, node {short} NOT NULL, \
-                 data {long}, seq {number} NOT NULL, PRIMARY KEY (kind, id)"
-            ),
-        ),
-        table(
-            "timers",
-            format!(
-                "id {id} NOT NULL PRIMARY KEY, at {time} NOT NULL, resource {short} NOT NULL, \
-                 verb {short} NOT NULL, target {id} NOT NULL, body {long}"
-            ),
-        ),
-        table(
-            "dead_events",
-            format!(
-                "queue {short} NOT NULL, id {id} NOT NULL, event {long} NOT NULL, error {long}, \
-                 at {time} NOT NULL, PRIMARY KEY (queue, id)"
-            ),
-        ),
-    ]
+    tables.map(table).into()
 }
 
 /// Indexes of our own tables. Their names are taken as they are on both databases.
@@ -91,7 +91,15 @@ pub(super) const OWN_INDEXES: &[(&str, &str, &str)] = &[
     ("journal", "journal_parent", "CREATE INDEX journal_parent ON journal (kind, parent)"),
     ("journal", "journal_node", "CREATE INDEX journal_node ON journal (kind, node)"),
     ("timers", "timers_at", "CREATE INDEX timers_at ON timers (at, id)"),
+    ("timers", "timers_node", "CREATE INDEX timers_node ON timers (node, at, id)"),
 ];
+
+/// Columns that our own tables got later: the table and the column.
+pub(super) fn own_columns<D: Dialect>() -> Vec<(&'static str, Part)> {
+    let short = D::column(Kind::Text, true);
+    let node = format!("node {short} NOT NULL DEFAULT {}", D::default("''"));
+    vec![("timers", Part { name: "node".to_owned(), sql: node })]
+}
 
 fn unique<D: Dialect>(resource: &Resource, field: &Field) -> Option<super::dialect::Unique> {
     let kind = D::column(field.kind, field.is_short());

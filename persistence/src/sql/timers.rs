@@ -8,9 +8,10 @@ use super::job::Step;
 use super::read;
 use super::statement::Statement;
 
-pub(super) fn change<D: Dialect>(change: &Pending) -> Result<Step> {
+/// A timer is the node's that set it last.
+pub(super) fn change<D: Dialect>(node: &str, change: &Pending) -> Result<Step> {
     match change {
-        Pending::Set(timer) => set::<D>(timer),
+        Pending::Set(timer) => set::<D>(node, timer),
         Pending::Cancel(id) => {
             Statement::new("DELETE FROM timers WHERE id = ?").with(Kind::Id, id.to_string())
         }
@@ -18,21 +19,22 @@ pub(super) fn change<D: Dialect>(change: &Pending) -> Result<Step> {
     .map(Step::Plain)
 }
 
-fn set<D: Dialect>(timer: &Timer) -> Result<Statement> {
-    let move_it = D::upsert("id", &["at", "resource", "verb", "target", "body"]);
-    let values = "(id, at, resource, verb, target, body) VALUES (?, ?, ?, ?, ?, ?)";
+fn set<D: Dialect>(node: &str, timer: &Timer) -> Result<Statement> {
+    let move_it = D::upsert("id", &["at", "resource", "verb", "target", "body", "node"]);
+    let values = "(id, at, resource, verb, target, body, node) VALUES (?, ?, ?, ?, ?, ?, ?)";
     Statement::new(format!("INSERT INTO timers {values} {move_it}"))
         .with(Kind::Id, timer.id.to_string())?
         .with(Kind::Time, time::stamp(timer.at))?
         .with(Kind::Text, timer.resource.as_str())?
         .with(Kind::Text, timer.verb.as_str())?
         .with(Kind::Id, timer.target.to_string())?
-        .with(Kind::Json, timer.body.clone())
+        .with(Kind::Json, timer.body.clone())?
+        .with(Kind::Text, node)
 }
 
-pub(super) fn next(most: u32) -> Result<Statement> {
-    Statement::new("SELECT id, at, resource, verb, target, body FROM timers ORDER BY at, id LIMIT ?")
-        .with(Kind::Int, most)
+pub(super) fn next(node: &str, most: u32) -> Result<Statement> {
+    let of = "SELECT id, at, resource, verb, target, body FROM timers WHERE node = ? ORDER BY at, id LIMIT ?";
+    Statement::new(of).with(Kind::Text, node)?.with(Kind::Int, most)
 }
 
 pub(super) fn read<D: Dialect>(row: &D::Row) -> sqlx::Result<Timer> {

@@ -12,11 +12,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, timeout};
 
-use super::dialect::{Dialect, Fault};
+use super::dialect::{Dialect, Failed, Fault};
 use super::failure::{self, Failure};
 use super::job::{Answer, Job, Told};
 use super::read::TRUSTED;
 use super::recent::Recent;
+use super::statement::Statement;
 use super::tail::Tail;
 
 /// Jobs in one transaction: more gains nothing (measured) and makes the first one wait.
@@ -45,11 +46,12 @@ impl Writer {
         options: Options<D>,
         conn: D::Connection,
         last: i64,
-        (recent, tail): (Option<Arc<Recent>>, Arc<Tail>),
+        (fence, recent, tail): (Option<Statement>, Option<Arc<Recent>>, Arc<Tail>),
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (commits, committed) = watch::channel(0);
-        let task = Task::<D> { options, conn: Some((conn, Instant::now())), last, commits, recent, tail };
+        let task =
+            Task::<D> { options, conn: Some((conn, Instant::now())), last, commits, fence, recent, tail };
         #[expect(clippy::disallowed_methods, reason = "the writer owns its task and close() awaits it")]
         let task = tokio::spawn(task.run(queue));
         Writer { jobs: Mutex::new(Some(jobs)), task: tokio::sync::Mutex::new(Some(task)), committed }
@@ -96,6 +98,8 @@ struct Task<D: Dialect> {
     conn: Option<(D::Connection, Instant)>,
     last: i64,
     commits: watch::Sender<u64>,
+    /// What every transaction begins with, where another process may take this node's name.
+    fence: Option<Statement>,
     recent: Option<Arc<Recent>>,
     tail: Arc<Tail>,
 }
@@ -145,17 +149,19 @@ impl<D: Dialect> Task<D> {
         let mut last = self.last;
         let begin = conn.begin_with(D::BEGIN.into_sql_str());
         let mut open = within(SILENCE_LIMIT, begin).await.map_err(Failure::Begin)?;
-        let applied = within(SILENCE_LIMIT, apply::<D>(&mut open, jobs, &mut last)).await;
+        let applied =
+            within(SILENCE_LIMIT, apply::<D>(&mut open, self.fence.as_ref(), jobs, &mut last)).await;
         // also when nothing is stored: a number is never tried twice
         self.last = last;
         match applied {
-            Ok((answers, told)) if answers.iter().any(Result::is_ok) => {
+            Ok(None) => Err(Failure::Fenced),
+            Ok(Some((answers, told))) if answers.iter().any(Result::is_ok) => {
                 within(SILENCE_LIMIT, open.commit()).await.map_err(uncommitted::<D>)?;
                 self.conn = Some((conn, Instant::now()));
                 self.tail.add(told);
                 Ok(answers)
             }
-            Ok((answers, _)) => {
+            Ok(Some((answers, _))) => {
                 if within(SILENCE_LIMIT, open.rollback()).await.is_ok() {
                     self.conn = Some((conn, Instant::now()));
                 }
@@ -223,16 +229,24 @@ pub(super) async fn connect<D: Dialect>(options: &Options<D>) -> sqlx::Result<D:
     .await
 }
 
+/// `None`: this node is not itself any more.
 async fn apply<D: Dialect>(
     conn: &mut D::Connection,
+    fence: Option<&Statement>,
     jobs: &[Job],
     last: &mut i64,
-) -> sqlx::Result<(Vec<Result<()>>, Told)> {
+) -> sqlx::Result<Option<(Vec<Result<()>>, Told)>> {
+    if let Some(fence) = fence {
+        let held = D::run(conn, std::slice::from_ref(fence)).await.map_err(|Failed { cause, .. }| cause)?;
+        if held != [1] {
+            return Ok(None);
+        }
+    }
     let (mut answers, mut told) = (Vec::with_capacity(jobs.len()), Told::new());
     for job in jobs {
         answers.push(job.run::<D>(conn, jobs.len(), last, &mut told).await?);
     }
-    Ok((answers, told))
+    Ok(Some((answers, told)))
 }
 
 /// A full disk or a lost lock is a clear no; after anything else the database may have stored it all.

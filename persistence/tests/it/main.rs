@@ -8,6 +8,7 @@ mod cache;
 mod cases;
 mod database;
 mod durability;
+mod lease;
 mod mariadb;
 mod open;
 mod outage;

@@ -41,21 +41,6 @@ async fn stores_in_memory_are_apart_and_leave_nothing() {
 }
 
 #[tokio::test]
-async fn an_outbox_is_one_nodes_own() {
-    let folder = Folder::new();
-    let one = open(&folder.url()).await;
-    let two = persistence::open(&folder.url(), "node-b", &[&CALL]).await.unwrap();
-    write(&one, insert(&call(Uuid::nil(), 1)), "one").await.unwrap();
-    write(&two, insert(&call(Uuid::nil(), 2)), "two").await.unwrap();
-    assert_eq!((told(&one).await, told(&two).await), (vec!["one".to_owned()], vec!["two".to_owned()]));
-    let number = one.outbox(0, 1).await.unwrap()[0].0;
-    two.forget(&[number]).await.unwrap();
-    assert_eq!(told(&one).await, ["one"]);
-    one.close().await;
-    two.close().await;
-}
-
-#[tokio::test]
 async fn what_cannot_be_opened_says_what_to_do() {
     let folder = Folder::new();
     std::fs::write(folder.path("text.db"), "this is no database, and long enough to tell. ".repeat(100))

@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use serde_json::Value;
 use uuid::Uuid;
 
+use tokio::time::Duration;
+
 use crate::time::Time;
 use crate::{Event, Page, Resource, Result, Row, Scope};
 
@@ -92,6 +94,19 @@ pub struct Unit {
     pub timers: Vec<Pending>,
 }
 
+/// A node of the installation, as the store knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Peer {
+    pub node: String,
+    /// The domains that it said it serves.
+    pub serves: Vec<String>,
+    /// It has said so lately.
+    pub alive: bool,
+}
+
+/// How long a node that says nothing keeps its name, its events and its timers. By the database's clock.
+pub const LEASE: Duration = Duration::from_secs(10);
+
 #[async_trait]
 pub trait Store: Send + Sync {
     /// The live row, if it is one of `scope`.
@@ -119,7 +134,7 @@ pub trait Store: Send + Sync {
     async fn children(&self, kind: &'static str, parent: Uuid) -> Result<Vec<Entry>>;
     async fn entry(&self, kind: &'static str, id: Uuid) -> Result<Option<Entry>>;
 
-    /// The next timers by time, at most `most`.
+    /// The next timers of this node by time, at most `most`.
     async fn timers(&self, most: u32) -> Result<Vec<Timer>>;
 
     /// Events of this node after number `after` that are not yet delivered, in order of commits.
@@ -128,6 +143,20 @@ pub trait Store: Send + Sync {
     async fn forget(&self, delivered: &[i64]) -> Result<()>;
     /// Wakes when a commit has added events or timers.
     fn committed(&self) -> tokio::sync::watch::Receiver<u64>;
+
+    /// Says that this node is alive and what it serves, for another [`LEASE`].
+    ///
+    /// # Errors
+    /// [`Error::fenced`] when another process has taken the name of this node: from then on nothing is
+    /// committed here any more.
+    async fn renew(&self, serves: &[&str]) -> Result<()>;
+    /// Every node that ever shared this store.
+    async fn nodes(&self) -> Result<Vec<Peer>>;
+    /// Takes over what nodes have left behind that said nothing for a [`LEASE`]: their events that are not yet
+    /// delivered and their timers become this node's, each exactly once. Answers the names of those nodes.
+    async fn inherit(&self) -> Result<Vec<String>>;
+    /// What all nodes must agree on: the value that the first one gave this name.
+    async fn agree(&self, name: &str, value: &str) -> Result<String>;
 
     async fn health(&self) -> Result<()>;
     /// Finishes what was accepted and closes. Later calls answer `Unavailable`.

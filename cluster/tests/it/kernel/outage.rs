@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use protocol::ports::{Entry, Filter, Store, Timer, Unit};
+use protocol::ports::{Entry, Filter, Peer, Store, Timer, Unit};
 use protocol::{Error, Event, Page, Resource, Result, Row, Scope};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -66,6 +66,22 @@ impl Store for Switch {
     fn committed(&self) -> watch::Receiver<u64> {
         self.store.committed()
     }
+    async fn renew(&self, serves: &[&str]) -> Result<()> {
+        self.through()?.renew(serves).await
+    }
+
+    async fn nodes(&self) -> Result<Vec<Peer>> {
+        self.through()?.nodes().await
+    }
+
+    async fn inherit(&self) -> Result<Vec<String>> {
+        self.through()?.inherit().await
+    }
+
+    async fn agree(&self, name: &str, value: &str) -> Result<String> {
+        self.through()?.agree(name, value).await
+    }
+
     async fn health(&self) -> Result<()> {
         self.through()?.health().await
     }

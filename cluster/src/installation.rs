@@ -1,0 +1,66 @@
+//! What makes nodes one installation: they share a store, its secrets, and the work.
+
+use std::path::Path;
+
+use actors::kernel::{Kind, Mailbox};
+use protocol::ports::Deps;
+use protocol::{Error, Result};
+use ring::digest::{SHA256, digest};
+
+/// Sealed by the first node; a node that cannot open it has another key.
+const SEALED: &str = "branchline";
+
+/// Joins the nodes that share the store, with the domains that are `here`. Answers their names.
+///
+/// # Errors
+/// The keys in `data` are not those of the other nodes, or a domain of live things is served by another node.
+pub(crate) async fn join(
+    deps: &Deps,
+    here: &[Mailbox],
+    data: &Path,
+    token_key: &[u8],
+) -> Result<Vec<&'static str>> {
+    agree(deps, data, token_key).await?;
+    let names: Vec<_> = here.iter().map(|mailbox| mailbox.domain().name).collect();
+    deps.store.renew(&names).await?;
+    let live = here.iter().map(Mailbox::domain);
+    let live = live.filter(|domain| domain.children.iter().any(|child| child.kind == Kind::Live));
+    let peers = deps.store.nodes().await?;
+    for domain in live {
+        let other = peers.iter().find(|peer| {
+            peer.alive
+                && peer.node != deps.settings.node
+                && peer.serves.iter().any(|name| name == domain.name)
+        });
+        if let Some(other) = other {
+            let (domain, node) = (domain.name.trim_end_matches("-manager"), &other.node);
+            return Err(Error::unavailable(format!(
+                "--serve: {domain} is served by the node {node}, and what is live there cannot be shared yet; \
+                 leave it out here, or stop that node"
+            )));
+        }
+    }
+    Ok(names)
+}
+
+/// Secrets that one node seals the others open, and a user who logs in at one is known at all.
+async fn agree(deps: &Deps, data: &Path, token_key: &[u8]) -> Result<()> {
+    let sealed = deps.store.agree("node.key", &deps.vault.seal(SEALED)?).await?;
+    if deps.vault.open(&sealed).ok().as_deref() != Some(SEALED) {
+        return Err(differs("node.key", data));
+    }
+    // of a random key, so its hash tells nothing
+    let hash: String = digest(&SHA256, token_key).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    match deps.store.agree("token.key", &hash).await? == hash {
+        true => Ok(()),
+        false => Err(differs("token.key", data)),
+    }
+}
+
+fn differs(file: &str, data: &Path) -> Error {
+    let path = data.join(file);
+    Error::invalid(format!(
+        "{} is not the key of the other nodes of this store; copy {file} from the data folder of one of them",
+        path.display()
+    ))
+}

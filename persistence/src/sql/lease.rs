@@ -1,0 +1,135 @@
+//! A node's right to its name, its events and its timers, where nodes share a database.
+//!
+//! Whoever starts under a name takes it: the epoch rises, and the process that had it commits nothing more,
+//! because every transaction asks for its own epoch first and locks it until it ends. Where a process has its
+//! database to itself there are no leases; the lock of the file is enough.
+
+use protocol::ports::{LEASE, Peer};
+use protocol::{Error, Event, Kind, Result};
+use serde_json::Value;
+use sqlx::{Connection as _, SqlSafeStr as _};
+use std::sync::Arc;
+
+use super::dialect::{Dialect, Failed};
+use super::job::Step;
+use super::outbox;
+use super::read;
+use super::statement::Statement;
+
+/// The database's clock: those of nodes differ.
+const NOW: &str = "UTC_TIMESTAMP(6)";
+
+fn until() -> String {
+    format!("{NOW} + INTERVAL {} SECOND", LEASE.as_secs())
+}
+
+/// One node's name in one of its epochs: this node's own, or that of a dead one which it looks after.
+#[derive(Clone)]
+pub(super) struct Lease {
+    pub(super) node: String,
+    epoch: i64,
+}
+
+impl Lease {
+    /// Takes the name, whoever has it.
+    pub(super) async fn take<D: Dialect>(conn: &mut D::Connection, node: &str) -> sqlx::Result<Self> {
+        let encode = |error: Error| sqlx::Error::Encode(error.into());
+        let until = until();
+        let rise = format!(
+            "INSERT INTO nodes (node, epoch, until, serves) VALUES (?, 1, {until}, '[]') \
+             ON DUPLICATE KEY UPDATE epoch = epoch + 1, until = VALUES(until), serves = '[]'"
+        );
+        let rise = Statement::new(rise).with(Kind::Text, node).map_err(encode)?;
+        let read = Statement::new("SELECT epoch FROM nodes WHERE node = ?");
+        let read = read.with(Kind::Text, node).map_err(encode)?;
+        let mut open = conn.begin_with(D::BEGIN.into_sql_str()).await?;
+        D::run(&mut open, &[rise]).await.map_err(|Failed { cause, .. }| cause)?;
+        let rows = D::fetch(&mut open, read).await?;
+        let epoch = rows.first().map(|row| D::pull(row, 0, Kind::Int)).transpose()?;
+        open.commit().await?;
+        let epoch = epoch.as_ref().and_then(Value::as_i64).unwrap_or_default();
+        Ok(Lease { node: node.to_owned(), epoch })
+    }
+
+    /// Matches, and locks, as long as nobody else has the name.
+    pub(super) fn fence(&self) -> Result<Statement> {
+        self.of("UPDATE nodes SET epoch = epoch WHERE node = ? AND epoch = ?".to_owned())
+    }
+
+    pub(super) fn renew(&self, serves: &[&str]) -> Result<Step> {
+        let renew = format!("UPDATE nodes SET until = {}, serves = ? WHERE node = ? AND epoch = ?", until());
+        let serves = Statement::new(renew).with(Kind::Json, serves.to_vec())?;
+        serves.with(Kind::Text, &*self.node)?.with(Kind::Int, self.epoch).map(Step::Plain)
+    }
+
+    /// It is free at once: this node stops, or has nothing left to look after.
+    pub(super) fn end(&self) -> Result<Step> {
+        let end = format!("UPDATE nodes SET until = {NOW} - INTERVAL 1 SECOND WHERE node = ? AND epoch = ?");
+        self.of(end).map(Step::Plain)
+    }
+
+    /// Takes the name of a dead node, with its timers. Refused when somebody was faster, or it is back.
+    pub(super) fn inherit(&self, heir: &str) -> Result<(Lease, Vec<Step>)> {
+        let take = format!(
+            "UPDATE nodes SET epoch = epoch + 1, until = {} \
+             WHERE node = ? AND epoch = ? AND until < {NOW}",
+            until()
+        );
+        let timers = Statement::new("UPDATE timers SET node = ? WHERE node = ?")
+            .with(Kind::Text, heir)?
+            .with(Kind::Text, &*self.node)?;
+        let taken = Lease { node: self.node.clone(), epoch: self.epoch + 1 };
+        Ok((taken, vec![self.held(take)?, Step::Plain(timers)]))
+    }
+
+    /// Makes events of a dead node this node's, in their order. Refused when that node is back.
+    pub(super) fn adopt(&self, heir: &str, events: Vec<(i64, Arc<Event>)>) -> Result<Vec<Step>> {
+        let numbers: Vec<_> = events.iter().map(|(number, _)| *number).collect();
+        let keep = format!("UPDATE nodes SET until = {} WHERE node = ? AND epoch = ?", until());
+        let mut steps = vec![self.held(keep)?];
+        for (_, event) in events {
+            steps.push(outbox::add(heir, event)?);
+        }
+        steps.extend(outbox::forget(&self.node, &numbers)?);
+        Ok(steps)
+    }
+
+    /// A statement with the name and its epoch as its last values.
+    fn of(&self, sql: String) -> Result<Statement> {
+        Statement::new(sql).with(Kind::Text, &*self.node)?.with(Kind::Int, self.epoch)
+    }
+
+    fn held(&self, sql: String) -> Result<Step> {
+        let exists = Statement::new("SELECT 1 FROM nodes WHERE node = ?").with(Kind::Text, &*self.node)?;
+        Ok(Step::Update { change: self.of(sql)?, exists })
+    }
+}
+
+/// Dead nodes that have left something.
+pub(super) fn dead(heir: &str) -> Result<Statement> {
+    let left = |table: &str| format!("EXISTS (SELECT 1 FROM {table} l WHERE l.node = n.node)");
+    Statement::new(format!(
+        "SELECT n.node, n.epoch FROM nodes n WHERE n.node <> ? AND n.until < {NOW} AND ({} OR {})",
+        left("outbox"),
+        left("timers")
+    ))
+    .with(Kind::Text, heir)
+}
+
+pub(super) fn read_dead<D: Dialect>(row: &D::Row) -> sqlx::Result<Lease> {
+    let epoch = D::pull(row, 1, Kind::Int)?.as_i64().unwrap_or_default();
+    Ok(Lease { node: read::text::<D>(row, 0)?, epoch })
+}
+
+pub(super) fn peers() -> Statement {
+    Statement::new(format!("SELECT node, serves, until >= {NOW} FROM nodes ORDER BY node"))
+}
+
+pub(super) fn read_peer<D: Dialect>(row: &D::Row) -> sqlx::Result<Peer> {
+    let serves = D::pull(row, 1, Kind::Json)?;
+    Ok(Peer {
+        node: read::text::<D>(row, 0)?,
+        serves: serde_json::from_value(serves).unwrap_or_default(),
+        alive: D::pull(row, 2, Kind::Int)?.as_i64() == Some(1),
+    })
+}

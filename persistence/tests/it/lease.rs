@@ -1,0 +1,169 @@
+//! Nodes that share a database: what is whose, and what becomes of it when one dies.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use protocol::Status;
+use protocol::ports::{Pending, Store, Timer, Unit};
+use serde_json::json;
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use crate::database::{Folder, NODE, open};
+use crate::mariadb::MariaDb;
+use crate::sample::{CALL, call, fact, get, id, insert, told, write};
+
+/// More than are taken over in one transaction.
+const EVENTS: u32 = 600;
+
+async fn node(url: &str, name: &str) -> Arc<dyn Store> {
+    persistence::open(url, name, &[&CALL]).await.unwrap()
+}
+
+fn timer() -> Timer {
+    Timer {
+        id: Uuid::now_v7(),
+        at: protocol::time::parse("2026-01-02T03:04:05.000006Z").unwrap(),
+        resource: "call".into(),
+        verb: "hangup".into(),
+        target: Uuid::now_v7(),
+        body: json!({}),
+    }
+}
+
+/// As if the node had said nothing for longer than a lease.
+async fn silence(server: &MariaDb, url: &str, node: &str) {
+    let database = url.rsplit('/').next().unwrap();
+    let past = format!("UPDATE {database}.nodes SET until = until - INTERVAL 1 HOUR WHERE node = '{node}'");
+    sqlx::raw_sql(AssertSqlSafe(past)).execute(&mut server.admin().await.unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_open_is_not_opened_again() {
+    let folder = Folder::new();
+    let store = open(&folder.url()).await;
+    let refused = persistence::open(&folder.url(), "other", &[&CALL]).await.err().unwrap();
+    assert_eq!(refused.status, Status::Unavailable, "{refused}");
+    assert!(refused.message.contains("another process has"), "{refused}");
+    store.close().await;
+    open(&folder.url()).await.close().await;
+}
+
+#[tokio::test]
+async fn what_a_file_holds_belongs_to_the_node_whatever_its_name_is_now() {
+    let folder = Folder::new();
+    let store = open(&folder.url()).await;
+    let timer = timer();
+    let timers = vec![Pending::Set(timer.clone())];
+    store.commit(Unit { events: vec![fact("kept")], timers, ..Unit::default() }).await.unwrap();
+    store.close().await;
+    let store = node(&folder.url(), "renamed").await;
+    assert_eq!((told(&store).await, store.timers(9).await.unwrap()), (vec!["kept".to_owned()], vec![timer]));
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_and_timers_are_one_nodes_own() {
+    let Some(server) = MariaDb::start().await else { return };
+    let url = server.database().await;
+    let (one, two) = (open(&url).await, node(&url, "node-b").await);
+    write(&one, insert(&call(Uuid::nil(), 1)), "one").await.unwrap();
+    write(&two, insert(&call(Uuid::nil(), 2)), "two").await.unwrap();
+    assert_eq!((told(&one).await, told(&two).await), (vec!["one".to_owned()], vec!["two".to_owned()]));
+    let number = one.outbox(0, 1).await.unwrap()[0].0;
+    two.forget(&[number]).await.unwrap();
+    assert_eq!(told(&one).await, ["one"]);
+
+    let timer = timer();
+    one.commit(Unit { timers: vec![Pending::Set(timer.clone())], ..Unit::default() }).await.unwrap();
+    assert_eq!((one.timers(9).await.unwrap().len(), two.timers(9).await.unwrap().len()), (1, 0));
+    // whoever moves a timer has it
+    two.commit(Unit { timers: vec![Pending::Set(timer)], ..Unit::default() }).await.unwrap();
+    assert_eq!((one.timers(9).await.unwrap().len(), two.timers(9).await.unwrap().len()), (0, 1));
+
+    one.renew(&["call-manager"]).await.unwrap();
+    let peers = two.nodes().await.unwrap();
+    let said: Vec<_> = peers.iter().map(|peer| (peer.node.as_str(), peer.serves.len(), peer.alive)).collect();
+    assert_eq!(said, [(NODE, 1, true), ("node-b", 0, true)]);
+    one.close().await;
+    assert!(!two.nodes().await.unwrap()[0].alive, "a node that stops says so");
+    two.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_takes_a_name_ends_the_process_that_had_it() {
+    let Some(server) = MariaDb::start().await else { return };
+    let url = server.database().await;
+    let old = open(&url).await;
+    let new = open(&url).await;
+    let row = call(Uuid::nil(), 1);
+    let refused = write(&old, insert(&row), "late").await.unwrap_err();
+    assert!(refused.is_fenced(), "{refused}");
+    assert!(old.renew(&[]).await.unwrap_err().is_fenced());
+    assert_eq!((get(&new, id(&row)).await, told(&new).await), (None, Vec::new()));
+    write(&new, insert(&row), "in time").await.unwrap();
+    old.close().await;
+    new.renew(&[]).await.unwrap();
+    new.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_node_left_is_taken_over_once_and_in_order() {
+    let Some(server) = MariaDb::start().await else { return };
+    let url = server.database().await;
+    let dead = node(&url, "dead").await;
+    for chunk in 0..6 {
+        let events = (0..EVENTS / 6).map(|n| fact(format!("{:04}", chunk * EVENTS / 6 + n))).collect();
+        let timers = vec![Pending::Set(timer())];
+        dead.commit(Unit { events, timers, ..Unit::default() }).await.unwrap();
+    }
+    let heirs = [node(&url, "b").await, node(&url, "c").await];
+    assert!(heirs[0].inherit().await.unwrap().is_empty(), "it is alive");
+    silence(&server, &url, "dead").await;
+    let taken = join_all(heirs.iter().map(|heir| heir.inherit())).await;
+    let names: Vec<_> = taken.into_iter().flat_map(Result::unwrap).collect();
+    assert_eq!(names, ["dead"]);
+
+    let (first, second) = (told(&heirs[0]).await, told(&heirs[1]).await);
+    assert!(first.is_empty() || second.is_empty(), "one heir has it all");
+    let all: Vec<_> = first.into_iter().chain(second).collect();
+    assert!(all.len() == EVENTS as usize && all.is_sorted());
+    let timers = [heirs[0].timers(99).await.unwrap().len(), heirs[1].timers(99).await.unwrap().len()];
+    assert_eq!(timers.iter().sum::<usize>(), 6);
+    assert!(told(&dead).await.is_empty());
+    let late = dead.commit(Unit { events: vec![fact("late")], ..Unit::default() }).await.unwrap_err();
+    assert!(late.is_fenced(), "{late}");
+    assert!(heirs[1].inherit().await.unwrap().is_empty(), "nothing is left");
+    for store in heirs.into_iter().chain([dead]) {
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_back_keeps_what_is_its_own() {
+    let Some(server) = MariaDb::start().await else { return };
+    let url = server.database().await;
+    let first = node(&url, "a").await;
+    first.commit(Unit { events: vec![fact("mine")], ..Unit::default() }).await.unwrap();
+    let heir = node(&url, "b").await;
+    silence(&server, &url, "a").await;
+    let back = node(&url, "a").await;
+    assert!(heir.inherit().await.unwrap().is_empty());
+    assert_eq!((told(&back).await, told(&heir).await), (vec!["mine".to_owned()], Vec::new()));
+    for store in [first, heir, back] {
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_agree_on_what_the_first_one_said() {
+    let Some(server) = MariaDb::start().await else { return };
+    let url = server.database().await;
+    let (one, two) = (node(&url, "a").await, node(&url, "b").await);
+    let said = join_all([one.agree("key", "1"), two.agree("key", "2")]).await;
+    let said: Vec<_> = said.into_iter().map(Result::unwrap).collect();
+    assert_eq!(said[0], said[1]);
+    assert_eq!(two.agree("other", "3").await.unwrap(), "3");
+    one.close().await;
+    two.close().await;
+}

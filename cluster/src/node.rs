@@ -5,16 +5,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use actors::kernel::{self, Branch, Child, Follow, Mailbox, Outcome, Running, Supervisor};
 use actors::{Dialogs, Host};
-use protocol::ports::{Bus, Cache, Deps, SystemClock};
+use protocol::ports::{Cache, Deps, SystemClock};
 use protocol::{Catalog, Error, Result, sock};
 use tokio::time::{Duration, Instant};
 
-use crate::bus::memory::MemoryBus;
 use crate::directory::{Desk, Directory};
 use crate::outward::Web;
 use crate::plan::Plan;
 use crate::probe::Health;
-use crate::{admin, keys, speech, telemetry};
+use crate::{admin, bus, keys, speech, telemetry};
 
 /// What serves HTTP, in the list of what a node serves.
 const GATEWAY: &str = "gateway";
@@ -33,7 +32,8 @@ type Consumers = Vec<Box<dyn Send + Sync>>;
 
 impl Node {
     pub async fn start(plan: Plan) -> Result<Node> {
-        let Plan { settings, data, store, serve, voice, gateway, admin, admin_token, reach, speech, broker } =
+        let bus = bus::open(&plan.bus, plan.broker.clone(), &plan.settings.node).await?;
+        let Plan { settings, data, store, serve, voice, gateway, admin, admin_token, reach, speech, .. } =
             plan;
         make(&data)?;
         let node = settings.node.clone();
@@ -41,7 +41,6 @@ impl Node {
         let host = Arc::new(Host::default());
         let dialogs = Arc::new(Dialogs { store: store.clone(), node: node.clone() });
         let voice = voice::start(voice, host.clone(), dialogs).await?;
-        let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(broker));
         let directory = Directory::new(bus.clone(), &node);
         let deps = Deps {
             settings: Arc::new(settings),
@@ -56,7 +55,8 @@ impl Node {
             clock: Arc::new(SystemClock),
             catalog: Arc::new(OnceLock::new()),
         };
-        let here = open(&deps, &directory, &serve)?;
+        let (here, named) = open(&deps, &directory, &serve)?;
+        deps.bus.declare(&named.publishers, &named.subscriptions).await?;
         let consumers = attend(&deps, &here).await?;
         let tree = grow(&deps, here, consumers).start().await?;
         host.open(&deps);
@@ -106,9 +106,16 @@ fn unusable(mut store: Error) -> Error {
     store
 }
 
+/// Every domain's name, and what those that follow anything hear with, wherever they are served.
+#[derive(Default)]
+struct Named {
+    publishers: Vec<&'static str>,
+    subscriptions: Vec<String>,
+}
+
 /// Names every domain, and says which of them are here.
-fn open(deps: &Deps, directory: &Directory, serve: &[String]) -> Result<Vec<Mailbox>> {
-    let (mut catalog, mut here) = (Catalog::default(), Vec::new());
+fn open(deps: &Deps, directory: &Directory, serve: &[String]) -> Result<(Vec<Mailbox>, Named)> {
+    let (mut catalog, mut here, mut named) = (Catalog::default(), Vec::new(), Named::default());
     let domains = actors::domains(deps);
     let known = |entry: &str| entry == "*" || domains.iter().any(|domain| names(entry, domain.name));
     if let Some(entry) = serve.iter().find(|entry| *entry != GATEWAY && !known(entry)) {
@@ -117,13 +124,17 @@ fn open(deps: &Deps, directory: &Directory, serve: &[String]) -> Result<Vec<Mail
     for mut domain in domains {
         catalog.entries.append(&mut domain.entries);
         catalog.mounts.append(&mut domain.mounts);
+        named.publishers.push(domain.name);
+        if domain.follows_anything() {
+            named.subscriptions.push(sock::subscribe_queue(domain.name));
+        }
         if serves(serve, domain.name) {
             here.push(Mailbox::new(Arc::new(domain)));
         }
     }
     directory.open(&catalog, &here);
     let _ = deps.catalog.set(catalog);
-    Ok(here)
+    Ok((here, named))
 }
 
 /// Lets other nodes ask the domains of this one, and has these hear of facts.

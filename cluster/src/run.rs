@@ -60,13 +60,9 @@ fn token(config: &Config, given: Option<&crate::config::Secret>) -> Result<Strin
 }
 
 async fn serve(config: &Config) -> Result<()> {
-    for (flag, backend) in [("--cache", &config.cache), ("--bus", &config.bus)] {
-        if backend.scheme() != "memory" {
-            return Err(Error::invalid(format!(
-                "{flag}: {} is not available; use memory:",
-                backend.scheme()
-            )));
-        }
+    if config.cache.scheme() != "memory" {
+        let scheme = config.cache.scheme();
+        return Err(Error::invalid(format!("--cache: {scheme} is not available; use memory:")));
     }
     telemetry::metrics::install();
     // from here on: whoever is impatient may stop it before it has started

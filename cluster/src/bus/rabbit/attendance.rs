@@ -10,8 +10,8 @@ use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
 use lapin::{Channel, ErrorKind, ExchangeKind};
 use protocol::{Error, Result};
-use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::{Duration, Instant};
+use tokio::sync::Mutex;
+use tokio::time::{Duration, Instant, timeout};
 
 use super::link::Link;
 use super::names::{EVENTS, is_shared};
@@ -19,6 +19,8 @@ use super::names::{EVENTS, is_shared};
 /// How long it is believed that somebody consumes, and that nobody does.
 const SOMEBODY: Duration = Duration::from_secs(1);
 const NOBODY: Duration = Duration::from_millis(100);
+/// A broker that takes longer to say is as good as lost.
+const LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Attendance {
     link: Link,
@@ -37,11 +39,34 @@ impl Attendance {
         Attendance { link, seen: Mutex::default() }
     }
 
-    /// The queue of one node goes with its consumer, and other nodes may not look at it.
+    /// The queue of one node goes with its consumer, and other nodes may not look at it. `Unavailable` within
+    /// [`LIMIT`] when the broker does not say.
     pub(super) async fn is_attended(&self, queue: &str) -> Result<bool> {
         if !is_shared(queue) {
             return Ok(true);
         }
+        timeout(LIMIT, self.look(queue)).await.unwrap_or_else(|_| Err(silent()))
+    }
+
+    /// A round trip to the broker.
+    pub(super) async fn probe(&self) -> Result<()> {
+        timeout(LIMIT, async {
+            let mut seen = self.seen.lock().await;
+            let channel = self.channel(&mut seen).await?;
+            let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+            let none = FieldTable::default();
+            channel
+                .exchange_declare(EVENTS.into(), ExchangeKind::Fanout, options, none)
+                .await
+                .map_err(lost)?;
+            seen.channel = Some(channel);
+            Ok(())
+        })
+        .await
+        .unwrap_or_else(|_| Err(silent()))
+    }
+
+    async fn look(&self, queue: &str) -> Result<bool> {
         let mut seen = self.seen.lock().await;
         if let Some((until, attended)) = seen.until.get(queue)
             && Instant::now() < *until
@@ -51,7 +76,10 @@ impl Attendance {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let channel = self.channel(&mut seen).await?;
         let attended = match channel.queue_declare(queue.into(), options, FieldTable::default()).await {
-            Ok(queue) => queue.consumer_count() > 0,
+            Ok(queue) => {
+                seen.channel = Some(channel);
+                queue.consumer_count() > 0
+            }
             Err(error) if is_not_found(&error) => false,
             Err(error) => return Err(lost(error)),
         };
@@ -60,24 +88,13 @@ impl Attendance {
         Ok(attended)
     }
 
-    /// A round trip to the broker.
-    pub(super) async fn probe(&self) -> Result<()> {
-        let mut seen = self.seen.lock().await;
-        let channel = self.channel(&mut seen).await?;
-        let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
-        let none = FieldTable::default();
-        channel.exchange_declare(EVENTS.into(), ExchangeKind::Fanout, options, none).await.map_err(lost)
-    }
-
-    async fn channel(&self, seen: &mut MutexGuard<'_, Seen>) -> Result<Channel> {
+    /// Taken out: whoever gives up waiting for an answer leaves no channel on which it may still come.
+    async fn channel(&self, seen: &mut Seen) -> Result<Channel> {
         let connection = self.link.now()?;
-        if let Some(channel) = seen.channel.as_ref().filter(|channel| channel.status().connected()) {
-            return Ok(channel.clone());
+        match seen.channel.take().filter(|channel| channel.status().connected()) {
+            Some(channel) => Ok(channel),
+            None => connection.create_channel().await.map_err(lost),
         }
-        seen.until.clear();
-        let channel = connection.create_channel().await.map_err(lost)?;
-        seen.channel = Some(channel.clone());
-        Ok(channel)
     }
 }
 
@@ -88,4 +105,8 @@ fn is_not_found(error: &lapin::Error) -> bool {
 
 fn lost(error: lapin::Error) -> Error {
     Error::lost(format!("the broker does not answer: {error}"))
+}
+
+fn silent() -> Error {
+    Error::lost("the broker does not answer")
 }

@@ -26,6 +26,7 @@ const FOLDERS: [&str; 2] = ["/usr/lib/rabbitmq/bin", "/usr/sbin"];
 const SCRIPT: &str = r#"
 epmd -address 127.0.0.1 & names=$!
 setsid "$1" >"$2/log" 2>&1 & server=$!
+echo "$server" >"$2/server"
 read -r _ || :
 kill -s KILL -- "-$server" "$names"
 wait
@@ -96,6 +97,14 @@ impl RabbitMq {
             drop(keeper.stdin.take());
             keeper.wait().unwrap();
         }
+    }
+
+    /// Its process stands still and its connections stay open, until it goes on.
+    pub(crate) fn hang(&self, hangs: bool) {
+        let group = fs::read_to_string(self.folder.join("server")).unwrap();
+        let signal = if hangs { "-STOP" } else { "-CONT" };
+        let done = Command::new("kill").args([signal, "--", &format!("-{}", group.trim())]).status().unwrap();
+        assert!(done.success());
     }
 
     /// On the same data.

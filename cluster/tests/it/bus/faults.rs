@@ -112,3 +112,33 @@ async fn a_broker_that_is_killed_loses_no_confirmed_event_and_gets_its_clients_b
     here.publish(sent.clone()).await.unwrap();
     while timeout(SOON, watched.recv()).await.unwrap().unwrap() != sent {}
 }
+
+/// Nothing tells that it hangs until a heartbeat is missed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_hangs_holds_nobody_up() {
+    let Some(broker) = RabbitMq::start().await else { return };
+    let bus = Arc::new(RabbitBus::connect(&broker.place(), "it").await.unwrap());
+    let (follower, mut got) = Follower::new(99);
+    let _events = bus.subscribe("f", follower).await.unwrap();
+    let _requests = bus.serve(QUEUE, Server::new("it", 8, 1000)).await.unwrap();
+    let row = Uuid::now_v7();
+    bus.publish(event(row, 1)).await.unwrap();
+    bus.ask(QUEUE, request(5000)).await.unwrap();
+
+    broker.hang(true);
+    let began = Instant::now();
+    let (healthy, asked, published) =
+        tokio::join!(bus.health(), bus.ask(QUEUE, request(30_000)), bus.publish(event(row, 2)));
+    for outcome in [healthy, asked.map(drop), published] {
+        assert_eq!(outcome.unwrap_err().status, Status::Unavailable);
+    }
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+
+    broker.hang(false);
+    it_is_served_again(&bus).await;
+    while bus.publish(event(row, 3)).await.is_err() {
+        assert!(began.elapsed() < 3 * SOON, "it takes no events again");
+        sleep(Duration::from_millis(50)).await;
+    }
+    while number(&timeout(SOON, got.recv()).await.unwrap().unwrap()) != 3 {}
+}

@@ -132,17 +132,12 @@ async fn consumers_that_are_ready_take_turns(Pair { here, there }: Pair) {
     let _a = here.serve(QUEUE, first.clone()).await.unwrap();
     let _b = there.serve(QUEUE, second.clone()).await.unwrap();
     let _c = there.serve(QUEUE, full.clone()).await.unwrap();
-    let mut asked = JoinSet::new();
-    for _ in 0..40 {
-        let here = here.clone();
-        asked.spawn(async move { here.ask(QUEUE, request(20_000)).await });
-    }
-    while let Some(done) = asked.join_next().await {
-        assert_eq!(done.unwrap().unwrap().status_code, 200);
+    for _ in 0..20 {
+        assert_eq!(here.ask(QUEUE, request(20_000)).await.unwrap().status_code, 200);
     }
     let asked = [&first, &second, &full].map(|server| server.asked.load(Ordering::SeqCst));
     assert!(asked[0] >= 5 && asked[1] >= 5, "{asked:?}");
-    assert_eq!((asked[0] + asked[1], asked[2]), (40, 0));
+    assert_eq!((asked[0] + asked[1], asked[2]), (20, 0));
 }
 
 async fn a_full_server_leaves_requests_in_the_queue(Pair { here, there }: Pair) {

@@ -9,7 +9,7 @@ use tokio::time::{Duration, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::link::Link;
+use super::link::{Link, closed, gone};
 
 /// Until the first delivery may come.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -48,7 +48,11 @@ pub(super) async fn attend(
 
 async fn keep(link: Link, stop: CancellationToken, consumer: impl Consume, up: watch::Sender<bool>) {
     while let Some(connection) = stop.run_until_cancelled(link.up()).await {
-        let Err(error) = consumer.session(&connection, &up, &stop).await else { return };
+        let ended = tokio::select! {
+            ended = consumer.session(&connection, &up, &stop) => ended,
+            () = gone(link.clone(), connection.clone()) => Err(closed()),
+        };
+        let Err(error) = ended else { return };
         if connection.status().connected() {
             tracing::warn!(queue = consumer.queue(), %error, "consumer ended");
         }

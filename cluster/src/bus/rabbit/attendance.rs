@@ -13,7 +13,7 @@ use protocol::{Error, Result};
 use tokio::sync::Mutex;
 use tokio::time::{Duration, Instant, timeout};
 
-use super::link::Link;
+use super::link::{Link, gone};
 use super::names::{EVENTS, is_shared};
 
 /// How long it is believed that somebody consumes, and that nobody does.
@@ -45,12 +45,12 @@ impl Attendance {
         if !is_shared(queue) {
             return Ok(true);
         }
-        timeout(LIMIT, self.look(queue)).await.unwrap_or_else(|_| Err(silent()))
+        self.in_time(self.look(queue)).await
     }
 
     /// A round trip to the broker.
     pub(super) async fn probe(&self) -> Result<()> {
-        timeout(LIMIT, async {
+        self.in_time(async {
             let mut seen = self.seen.lock().await;
             let channel = self.channel(&mut seen).await?;
             let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
@@ -63,7 +63,15 @@ impl Attendance {
             Ok(())
         })
         .await
-        .unwrap_or_else(|_| Err(silent()))
+    }
+
+    /// Waits no longer than the connection lasts.
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T> {
+        let connection = self.link.now()?;
+        tokio::select! {
+            answer = timeout(LIMIT, answer) => answer.unwrap_or_else(|_| Err(silent())),
+            () = gone(self.link.clone(), connection) => Err(silent()),
+        }
     }
 
     async fn look(&self, queue: &str) -> Result<bool> {

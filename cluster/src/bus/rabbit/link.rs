@@ -108,7 +108,8 @@ impl Link {
     }
 }
 
-/// Resolves when this connection is the link's no more.
+/// Resolves when this connection is the link's no more. Whoever waits for an answer of lapin's waits for this,
+/// too: one that was asked for while the connection died may never come.
 pub(super) async fn gone(link: Link, connection: Arc<Connection>) {
     let mut live = link.live;
     let other =

@@ -93,7 +93,11 @@ impl Clerk {
     async fn keep(mut self) {
         loop {
             let connection = self.link.up().await;
-            let ended = self.session(&connection).await;
+            let gone = gone(self.link.clone(), connection.clone());
+            let ended = tokio::select! {
+                ended = self.session(&connection) => ended,
+                () = gone => Err(closed()),
+            };
             self.is_ready.send_replace(false);
             if let Some(waiting) = &self.waiting {
                 waiting.lose();
@@ -114,7 +118,6 @@ impl Clerk {
         self.topology.declare(&channel).await?;
         let mut replies = self.replies(&channel).await?;
         let mut confirms = FuturesUnordered::new();
-        let mut gone = std::pin::pin!(gone(self.link.clone(), connection.clone()));
         if let Some(waiting) = &self.waiting {
             waiting.begin();
         }
@@ -139,7 +142,6 @@ impl Clerk {
                 }
                 () = sleep_until(stalls), if !confirms.is_empty() => return Err(silent()),
                 reply = replies.next() => self.hand_over(reply.ok_or_else(closed)??),
-                () = &mut gone => return Err(closed()),
             }
         }
     }

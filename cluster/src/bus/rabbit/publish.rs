@@ -17,6 +17,9 @@ use super::wire;
 /// again.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(10);
 
+/// Some twenty queues and exchanges on a slow disk.
+const DECLARE_LIMIT: Duration = Duration::from_secs(30);
+
 pub(super) struct Publisher {
     pub(super) link: Link,
     pub(super) post: Post,
@@ -56,8 +59,14 @@ impl Publisher {
         for name in publishers.iter().copied().chain(subscriptions.iter().map(String::as_str)) {
             short(&sock::event_exchange(name))?;
         }
-        let failed = |error: lapin::Error| Error::lost(format!("the broker does not declare: {error}"));
-        let channel = self.link.now()?.create_channel().await.map_err(failed)?;
-        self.topology.add(&channel, publishers, subscriptions).await.map_err(failed)
+        let connection = self.link.now()?;
+        let declared = timeout(DECLARE_LIMIT, async {
+            let channel = connection.create_channel().await?;
+            self.topology.add(&channel, publishers, subscriptions).await
+        });
+        declared
+            .await
+            .map_err(|_| Error::lost("the broker declares nothing"))?
+            .map_err(|error: lapin::Error| Error::lost(format!("the broker does not declare: {error}")))
     }
 }

@@ -25,7 +25,7 @@ async fn rabbit() -> Option<Pair> {
     Some(Pair { here, there: Arc::new(RabbitBus::connect(&url, "there").await.unwrap()) })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn memory_conforms() {
     for case in suite::all() {
         println!("case: {}", case.name);

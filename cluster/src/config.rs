@@ -73,7 +73,8 @@ pub struct Config {
     #[arg(long, global = true, value_name = "URL", default_value = "memory:")]
     pub cache: Backend,
 
-    /// The message bus between nodes
+    /// The message bus between nodes: memory: for a node alone, or RabbitMQ as in
+    /// amqp://user:password@host:5672/vhost; amqps:// with TLS
     #[arg(long, global = true, value_name = "URL", default_value = "memory:")]
     pub bus: Backend,
 

@@ -6,8 +6,10 @@ use std::sync::{Arc, OnceLock};
 use actors::kernel::Mailbox;
 use async_trait::async_trait;
 use protocol::ports::{Bus, Dispatch, Serve};
-use protocol::{Catalog, Error, Request, Result, catalog, sock};
+use protocol::{Catalog, Error, Op, Request, Result, catalog, sock};
 use serde_json::Value;
+
+use crate::retry;
 
 /// Where a resource is served.
 enum Place {
@@ -48,8 +50,10 @@ impl Dispatch for Directory {
         match places.get(request.resource.name).ok_or_else(catalog::no_route)? {
             Place::Here(mailbox) => mailbox.ask(request).await,
             Place::Elsewhere(queue) => {
-                let wire = sock::Request::encode(&request, &self.node);
-                self.bus.ask(queue, wire).await?.into()
+                // encoded anew for every attempt: it carries the time that is left
+                let ask = || self.bus.ask(queue, sock::Request::encode(&request, &self.node));
+                let again = matches!(request.op, Op::List(_) | Op::Get(_));
+                retry::patiently(again, request.context.deadline, ask).await?.into()
             }
         }
     }

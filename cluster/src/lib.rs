@@ -13,6 +13,7 @@ mod node;
 pub mod outward;
 mod plan;
 mod probe;
+mod retry;
 pub mod run;
 pub mod speech;
 pub mod telemetry;

@@ -5,16 +5,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use actors::kernel::{self, Branch, Child, Follow, Mailbox, Outcome, Running, Supervisor};
 use actors::{Dialogs, Host};
-use protocol::ports::{Bus, Cache, Deps, SystemClock};
+use protocol::ports::{Cache, Deps, SystemClock};
 use protocol::{Catalog, Error, Result, sock};
 use tokio::time::{Duration, Instant};
 
-use crate::bus::memory::MemoryBus;
 use crate::directory::{Desk, Directory};
 use crate::outward::Web;
 use crate::plan::Plan;
 use crate::probe::Health;
-use crate::{admin, installation, keys, speech, telemetry};
+use crate::{admin, bus, installation, keys, speech, telemetry};
 
 /// What serves HTTP, in the list of what a node serves.
 const GATEWAY: &str = "gateway";
@@ -34,7 +33,8 @@ type Consumers = Vec<Box<dyn Send + Sync>>;
 impl Node {
     pub async fn start(plan: Plan) -> Result<Node> {
         let Plan { settings, data, store, cache, serve, voice, gateway, .. } = plan;
-        let Plan { admin, admin_token, reach, speech, broker, .. } = plan;
+        let Plan { admin, admin_token, reach, speech, bus, broker, .. } = plan;
+        let bus = bus::open(&bus, broker, &settings.node).await?;
         make(&data)?;
         let node = settings.node.clone();
         let store = persistence::open(&store, &node, &actors::resources()).await.map_err(of("--store"))?;
@@ -42,7 +42,6 @@ impl Node {
         let host = Arc::new(Host::default());
         let dialogs = Arc::new(Dialogs { store: store.clone(), node: node.clone() });
         let voice = voice::start(voice, host.clone(), dialogs).await?;
-        let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(broker));
         let directory = Directory::new(bus.clone(), &node);
         let deps = Deps {
             settings: Arc::new(settings),
@@ -57,9 +56,10 @@ impl Node {
             clock: Arc::new(SystemClock),
             catalog: Arc::new(OnceLock::new()),
         };
-        let here = open(&deps, &directory, &serve)?;
+        let (here, named) = open(&deps, &directory, &serve)?;
         let token_key = keys::token_key(&data)?;
         let names = installation::join(&deps, &here, &data, &token_key).await?;
+        deps.bus.declare(&named.publishers, &named.subscriptions).await?;
         let consumers = attend(&deps, &here).await?;
         let tree = grow(&deps, here, names, consumers).start().await?;
         host.open(&deps);
@@ -109,9 +109,16 @@ fn of(flag: &str) -> impl Fn(Error) -> Error {
     move |error| Error { message: format!("{flag}: {}", error.message), ..error }
 }
 
+/// Every domain's name, and what those that follow anything hear with, wherever they are served.
+#[derive(Default)]
+struct Named {
+    publishers: Vec<&'static str>,
+    subscriptions: Vec<String>,
+}
+
 /// Names every domain, and says which of them are here.
-fn open(deps: &Deps, directory: &Directory, serve: &[String]) -> Result<Vec<Mailbox>> {
-    let (mut catalog, mut here) = (Catalog::default(), Vec::new());
+fn open(deps: &Deps, directory: &Directory, serve: &[String]) -> Result<(Vec<Mailbox>, Named)> {
+    let (mut catalog, mut here, mut named) = (Catalog::default(), Vec::new(), Named::default());
     let domains = actors::domains(deps);
     let known = |entry: &str| entry == "*" || domains.iter().any(|domain| names(entry, domain.name));
     if let Some(entry) = serve.iter().find(|entry| *entry != GATEWAY && !known(entry)) {
@@ -120,13 +127,17 @@ fn open(deps: &Deps, directory: &Directory, serve: &[String]) -> Result<Vec<Mail
     for mut domain in domains {
         catalog.entries.append(&mut domain.entries);
         catalog.mounts.append(&mut domain.mounts);
+        named.publishers.push(domain.name);
+        if domain.follows_anything() {
+            named.subscriptions.push(sock::subscribe_queue(domain.name));
+        }
         if serves(serve, domain.name) {
             here.push(Mailbox::new(Arc::new(domain)));
         }
     }
     directory.open(&catalog, &here);
     let _ = deps.catalog.set(catalog);
-    Ok(here)
+    Ok((here, named))
 }
 
 /// Lets other nodes ask the domains of this one, and has these hear of facts.

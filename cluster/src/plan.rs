@@ -17,6 +17,8 @@ pub struct Plan {
     pub store: String,
     /// `memory:` or `redis://...`
     pub cache: String,
+    /// `memory:`, or `amqp://...` for RabbitMQ
+    pub bus: String,
     /// Domains that this node serves: names with or without `-manager`, `gateway`, or `*`.
     pub serve: Vec<String>,
     pub voice: voice::Settings,
@@ -28,7 +30,7 @@ pub struct Plan {
     /// Where customers may aim besides public addresses.
     pub reach: Reach,
     pub speech: speech::Settings,
-    /// Nodes of one process share one.
+    /// What `memory:` connects to: nodes of one process share one.
     pub broker: Broker,
 }
 
@@ -39,6 +41,7 @@ impl Plan {
             data: config.data.clone(),
             store: config.store().url().to_owned(),
             cache: config.cache.url().to_owned(),
+            bus: config.bus.url().to_owned(),
             serve: config.serve.clone(),
             voice: voice(config),
             gateway: gateway(config),

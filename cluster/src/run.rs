@@ -60,10 +60,6 @@ fn token(config: &Config, given: Option<&crate::config::Secret>) -> Result<Strin
 }
 
 async fn serve(config: &Config) -> Result<()> {
-    let bus = config.bus.scheme();
-    if bus != "memory" {
-        return Err(Error::invalid(format!("--bus: {bus} is not available; use memory:")));
-    }
     telemetry::metrics::install();
     // from here on: whoever is impatient may stop it before it has started
     let mut stop = Stop::listen()?;

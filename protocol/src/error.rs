@@ -89,6 +89,16 @@ impl Error {
         Self::new(Status::Unavailable, "REQUEST_TIMEOUT", "The request was not answered in time.")
     }
 
+    /// The way to whoever should have answered broke. Whether anything changed is unknown; what only reads may
+    /// be asked again.
+    pub fn lost(message: impl Into<String>) -> Self {
+        Self::new(Status::Unavailable, "TRANSPORT_LOST", message)
+    }
+
+    pub fn is_lost(&self) -> bool {
+        self.reason == "TRANSPORT_LOST"
+    }
+
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let mut error = Self::new(Status::Internal, "INTERNAL", "An internal error occurred.");
         error.cause = Some(cause.into());
@@ -113,6 +123,10 @@ impl Error {
 
     pub fn is_fenced(&self) -> bool {
         self.reason == "NODE_FENCED"
+    }
+
+    pub fn is_timeout(&self) -> bool {
+        self.reason == "REQUEST_TIMEOUT"
     }
 
     pub fn is_conflict(&self) -> bool {

@@ -56,6 +56,7 @@ impl Places {
             admin_token: None,
             reach: Reach::Public(allow),
             speech: speech::Settings { data: self.folder.clone(), endpoint: None, voice: String::new() },
+            bus: "memory:".into(),
             broker: Broker::default(),
         }
     }

@@ -21,7 +21,9 @@ const SERVICE: &str = "branchline";
 
 /// Libraries whose lines are of no use to an operator. rsipstack prints whole messages, and with them
 /// digests and the numbers of callers, so it takes a directive of its own (`rsipstack=debug`) to see them.
-const QUIET: &str = "rsipstack=warn,hyper=info,h2=info,rustls=info,sqlx=warn,ractor=warn,tower=info";
+/// lapin prints messages that came back; what it says about connections the bus says, too.
+const QUIET: &str =
+    "lapin=off,rsipstack=warn,hyper=info,h2=info,rustls=info,sqlx=warn,ractor=warn,tower=info";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it is wrong")]
 
 mod api;
+mod bus;
 mod cache;
 mod calls;
 mod catalog;

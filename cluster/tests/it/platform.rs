@@ -144,6 +144,7 @@ pub(crate) fn plan(folder: PathBuf) -> Plan {
         admin_token: None,
         reach: Reach::Public(vec!["127.0.0.0/8".parse::<Allow>().unwrap()]),
         speech: speech::Settings { data: folder.clone(), endpoint: None, voice: String::new() },
+        bus: "memory:".into(),
         broker: Broker::default(),
         data: folder,
     }

@@ -23,6 +23,12 @@ pub trait Subscribe: Send + Sync {
 
 #[async_trait]
 pub trait Bus: Send + Sync {
+    /// Makes what has to exist before the first fact: where `publishers` publish, and the queues named
+    /// `subscriptions`, also those of nodes that were never started. Nothing is published for nobody then.
+    async fn declare(&self, _publishers: &[&str], _subscriptions: &[String]) -> Result<()> {
+        Ok(())
+    }
+
     /// Publishes a fact. Returns when it is safe: every subscription has it durably, or has dealt with it.
     async fn publish(&self, event: Arc<Event>) -> Result<()>;
 

@@ -1,19 +1,15 @@
 //! Subscriptions: every event once per queue name, in order per row, side by side across rows.
-//!
-//! A lane is no task: it is a chain of deliveries in which each waits for the one before. When one fails or
-//! is given up, those behind it in the lane fail too; the publisher repeats them in order, and nobody sees a
-//! later state of a row before an earlier one.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
 use protocol::ports::Subscribe;
 use protocol::{Error, Event, Result};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use super::super::lanes::{Lanes, Place};
 use super::{Broker, held};
 
 /// Deliveries under way at once in one subscription. Enough to keep a store with group commit busy.
@@ -22,6 +18,7 @@ const SIDE_BY_SIDE: usize = 64;
 /// One queue name and whoever shares it.
 pub(super) struct Subscription {
     state: Mutex<State>,
+    lanes: Arc<Lanes>,
     places: Semaphore,
 }
 
@@ -29,26 +26,16 @@ pub(super) struct Subscription {
 struct State {
     members: Vec<(Uuid, Arc<dyn Subscribe>)>,
     turn: usize,
-    lanes: HashMap<Uuid, Last>,
-}
-
-/// The last delivery of a lane: which one it is, and how the next learns that it succeeded.
-struct Last {
-    ticket: Uuid,
-    done: oneshot::Receiver<()>,
 }
 
 impl Subscription {
     fn new() -> Self {
-        Subscription { state: Mutex::default(), places: Semaphore::new(SIDE_BY_SIDE) }
+        Subscription { state: Mutex::default(), lanes: Arc::default(), places: Semaphore::new(SIDE_BY_SIDE) }
     }
 
     /// Takes the next place in the event's lane. Events about no row share one.
     pub(super) fn enter(self: &Arc<Self>, event: &Event) -> Lane {
-        let (lane, ticket) = (event.lane(), Uuid::now_v7());
-        let (next, done) = oneshot::channel();
-        let before = held(&self.state).lanes.insert(lane, Last { ticket, done });
-        Lane { of: self.clone(), lane, ticket, before: before.map(|last| last.done), next: Some(next) }
+        Lane { of: self.clone(), place: self.lanes.enter(event.lane()) }
     }
 
     /// Whose turn it is. None when the last member has just left.
@@ -60,40 +47,22 @@ impl Subscription {
     }
 }
 
-/// A place in a lane. Dropped without success it fails those behind it.
+/// A delivery under way. Dropped without success it fails those behind it in its lane.
 pub(super) struct Lane {
     of: Arc<Subscription>,
-    lane: Uuid,
-    ticket: Uuid,
-    before: Option<oneshot::Receiver<()>>,
-    next: Option<oneshot::Sender<()>>,
+    place: Place,
 }
 
 impl Lane {
     pub(super) async fn deliver(mut self, event: Arc<Event>) -> Result<()> {
-        if let Some(before) = self.before.take() {
-            before
-                .await
-                .map_err(|_| Error::unavailable("an earlier event of this row is not delivered yet"))?;
-        }
+        self.place.turn().await?;
         let _place = self.of.places.acquire().await.map_err(Error::internal)?;
         if let Some(member) = self.of.member() {
             let delivery = AssertUnwindSafe(member.deliver(event)).catch_unwind();
             delivery.await.unwrap_or_else(|_| Err(Error::internal("the subscriber panicked")))?;
         }
-        if let Some(next) = self.next.take() {
-            let _ = next.send(());
-        }
+        self.place.done();
         Ok(())
-    }
-}
-
-impl Drop for Lane {
-    fn drop(&mut self) {
-        let mut state = held(&self.of.state);
-        if state.lanes.get(&self.lane).is_some_and(|last| last.ticket == self.ticket) {
-            state.lanes.remove(&self.lane);
-        }
     }
 }
 

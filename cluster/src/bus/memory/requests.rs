@@ -3,24 +3,20 @@
 //! A request is taken from the queue only by a consumer that is ready; until then it waits where any other
 //! consumer can take it.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::{FutureExt, poll};
+use futures_util::poll;
 use protocol::ports::Serve;
-use protocol::request::TIMEOUT;
 use protocol::{Error, Result, sock};
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::super::answer::{answer, patience};
 use super::Broker;
 
 /// Requests that wait in one queue. More than its consumers answer within a time-out would expire anyway.
 pub(super) const WAITING: usize = 1024;
-
-/// The longest wait that a request may ask for, as `sock::Request::decode` grants it.
-const LONGEST: Duration = Duration::from_secs(4 * TIMEOUT.as_secs());
 
 type Deliveries = Arc<Mutex<mpsc::Receiver<Delivery>>>;
 
@@ -54,8 +50,7 @@ pub(super) fn nobody(queue: &str) -> Error {
 
 /// Queues the request and waits for its reply, at most as long as it says.
 pub(super) async fn ask(queue: mpsc::Sender<Delivery>, request: &sock::Request) -> Result<sock::Response> {
-    let left = request.timeout_ms.map_or(TIMEOUT, Duration::from_millis).min(LONGEST);
-    let until = Instant::now() + left;
+    let until = Instant::now() + patience(request.timeout_ms);
     let bytes = serde_json::to_vec(request).map_err(Error::internal)?;
     let (reply, answer) = oneshot::channel();
     queue.try_send(Delivery { bytes, until, reply }).map_err(|refused| match refused {
@@ -66,7 +61,7 @@ pub(super) async fn ask(queue: mpsc::Sender<Delivery>, request: &sock::Request) 
     let bytes = timeout_at(until, answer)
         .await
         .map_err(|_| Error::timeout())?
-        .map_err(|_| Error::unavailable("the node that had the request went away"))?;
+        .map_err(|_| Error::lost("the node that had the request went away"))?;
     serde_json::from_slice(&bytes).map_err(Error::internal)
 }
 
@@ -114,7 +109,7 @@ async fn consume(deliveries: Deliveries, server: Arc<dyn Serve>, broker: Broker)
         if delivery.until <= Instant::now() || delivery.reply.is_closed() {
             continue;
         }
-        let mut work = Box::pin(answer(delivery, server.clone()));
+        let mut work = Box::pin(respond(delivery, server.clone()));
         // The first step is taken here, so that the place which `ready` promised is taken before it is
         // asked for again.
         if poll!(work.as_mut()).is_pending() {
@@ -123,22 +118,9 @@ async fn consume(deliveries: Deliveries, server: Arc<dyn Serve>, broker: Broker)
     }
 }
 
-async fn answer(delivery: Delivery, server: Arc<dyn Serve>) {
-    let request = match serde_json::from_slice::<sock::Request>(&delivery.bytes) {
-        Ok(request) => in_time(request, delivery.until),
-        Err(error) => return reply(delivery.reply, Err(Error::invalid(error.to_string())).into()),
-    };
-    // A panic costs its own request only, never the consumer.
-    let response = AssertUnwindSafe(server.serve(request)).catch_unwind().await;
-    reply(delivery.reply, response.unwrap_or_else(|_| Err(Error::internal("the server panicked")).into()));
-}
-
-/// The time left is what was left when it was sent, less its wait in the queue.
-fn in_time(mut request: sock::Request, until: Instant) -> sock::Request {
-    let left = until.saturating_duration_since(Instant::now()).as_millis();
-    let left = u64::try_from(left).unwrap_or(u64::MAX);
-    request.timeout_ms = request.timeout_ms.map(|_| left);
-    request
+async fn respond(delivery: Delivery, server: Arc<dyn Serve>) {
+    let response = answer(&delivery.bytes, delivery.until, server).await;
+    reply(delivery.reply, response);
 }
 
 /// An asker that has gone needs no answer.

@@ -1,0 +1,140 @@
+//! The bus over RabbitMQ, spoken to as VoIPBIN's services speak to it.
+//!
+//! Two connections: one for what this node says and answers, one for what it hears. When the broker is out of
+//! memory it stops reading from those who publish; what is heard goes on and empties its queues.
+
+mod asks;
+mod attend;
+mod attendance;
+mod breaker;
+mod link;
+mod names;
+mod post;
+mod publish;
+mod serve;
+mod subscribe;
+mod waiting;
+mod watch;
+mod wire;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use protocol::ports::{Bus, Serve, Subscribe};
+use protocol::{Error, Event, Result, sock};
+use tokio::sync::{OnceCell, broadcast};
+use tokio::time::{Duration, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use asks::Asks;
+use attend::attend;
+use attendance::Attendance;
+use link::{Address, Link, Maker};
+use names::Topology;
+use post::Post;
+use publish::Publisher;
+use waiting::Waiting;
+
+pub use names::{DEAD, subscription};
+
+/// Events that a slow watcher may be behind before it loses the oldest and is told so.
+const WATCHED: usize = 1024;
+/// Until the channels are open at the start.
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
+
+/// One node's connection to RabbitMQ. Dropped it ends, with everything that it does.
+pub struct RabbitBus {
+    speak: Link,
+    hear: Link,
+    asks: Asks,
+    publisher: Publisher,
+    topology: Arc<Topology>,
+    live: broadcast::Sender<Arc<Event>>,
+    watching: OnceCell<DropGuard>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    _end: DropGuard,
+}
+
+impl RabbitBus {
+    /// Connects once: `Unavailable` when the broker does not answer or refuses the login, `InvalidArgument`
+    /// for a URL that is none. From then on it reconnects by itself. No error repeats the URL's password.
+    pub async fn connect(url: &str, node: &str) -> Result<RabbitBus> {
+        let address = Address::parse(url)?;
+        let (tasks, stop, topology) =
+            (TaskTracker::new(), CancellationToken::new(), Arc::<Topology>::default());
+        let end = stop.clone().drop_guard();
+        let open = |what: &str| {
+            let name = format!("branchline {node} {what}");
+            let (address, topology, stop) = (address.clone(), topology.clone(), stop.clone());
+            Link::open(Maker { address, name, topology, stop }, &tasks)
+        };
+        let (speak, hear) = (open("speaks").await?, open("hears").await?);
+        let waiting = Arc::<Waiting>::default();
+        let attendance = Attendance::new(speak.clone());
+        let post = |waiting| Post::start(&speak, &topology, waiting, &tasks, &stop);
+        let asks = Asks { post: post(Some(waiting.clone())), waiting, attendance };
+        let publisher = Publisher {
+            link: speak.clone(),
+            post: post(None),
+            topology: topology.clone(),
+            lanes: Arc::default(),
+        };
+        opened(&asks.post).await?;
+        opened(&publisher.post).await?;
+        let (live, watching, _end) = (broadcast::Sender::new(WATCHED), OnceCell::new(), end);
+        Ok(RabbitBus { speak, hear, asks, publisher, topology, live, watching, tasks, stop, _end })
+    }
+
+    async fn consume(&self, link: &Link, consumer: impl attend::Consume) -> Result<DropGuard> {
+        attend(link, &self.tasks, self.stop.child_token(), consumer).await
+    }
+}
+
+#[async_trait]
+impl Bus for RabbitBus {
+    async fn declare(&self, publishers: &[&str], subscriptions: &[String]) -> Result<()> {
+        self.publisher.declare(publishers, subscriptions).await
+    }
+
+    async fn publish(&self, event: Arc<Event>) -> Result<()> {
+        self.publisher.publish(&event).await
+    }
+
+    async fn ask(&self, queue: &str, request: sock::Request) -> Result<sock::Response> {
+        self.asks.ask(queue, &request).await
+    }
+
+    async fn serve(&self, queue: &str, server: Arc<dyn Serve>) -> Result<Box<dyn Send + Sync>> {
+        names::short(queue)?;
+        Ok(Box::new(self.consume(&self.speak, serve::Server { queue: queue.to_owned(), server }).await?))
+    }
+
+    async fn subscribe(&self, queue: &str, subscriber: Arc<dyn Subscribe>) -> Result<Box<dyn Send + Sync>> {
+        names::short(&subscription(queue))?;
+        let topology = self.topology.clone();
+        let follower = subscribe::Follower { name: queue.to_owned(), subscriber, topology };
+        Ok(Box::new(self.consume(&self.hear, follower).await?))
+    }
+
+    async fn watch(&self) -> Result<broadcast::Receiver<Arc<Event>>> {
+        let watched = self.live.subscribe();
+        let watcher = || watch::Watcher { live: self.live.clone(), topology: self.topology.clone() };
+        self.watching.get_or_try_init(|| self.consume(&self.hear, watcher())).await?;
+        Ok(watched)
+    }
+
+    async fn health(&self) -> Result<()> {
+        self.hear.now()?;
+        self.asks.attendance.probe().await
+    }
+}
+
+async fn opened(post: &Post) -> Result<()> {
+    let mut ready = post.ready();
+    match timeout(OPEN_LIMIT, ready.wait_for(|ready| *ready)).await {
+        Ok(Ok(_)) => Ok(()),
+        _ => Err(Error::unavailable("the broker opens no channel")),
+    }
+}

@@ -1,0 +1,120 @@
+//! Does anybody consume a queue? A request for a queue without consumers is refused at once.
+//!
+//! VoIPBIN's request queues outlive their consumers, so a mandatory message is not returned: it would wait
+//! until it expires, and its caller with it.
+
+use std::collections::HashMap;
+
+use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::types::FieldTable;
+use lapin::{Channel, ErrorKind, ExchangeKind};
+use protocol::{Error, Result};
+use tokio::sync::Mutex;
+use tokio::time::{Duration, Instant, timeout};
+
+use super::link::{Link, gone};
+use super::names::{EVENTS, is_shared};
+
+/// How long it is believed that somebody consumes, and that nobody does.
+const SOMEBODY: Duration = Duration::from_secs(1);
+const NOBODY: Duration = Duration::from_millis(100);
+/// A broker that takes longer to say is as good as lost.
+const LIMIT: Duration = Duration::from_secs(2);
+
+pub(super) struct Attendance {
+    link: Link,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Asks one question at a time: a queue that does not exist closes it.
+    channel: Option<Channel>,
+    until: HashMap<String, (Instant, bool)>,
+}
+
+impl Attendance {
+    pub(super) fn new(link: Link) -> Self {
+        Attendance { link, seen: Mutex::default() }
+    }
+
+    /// The queue of one node goes with its consumer, and other nodes may not look at it. `Unavailable` within
+    /// [`LIMIT`] when the broker does not say.
+    pub(super) async fn is_attended(&self, queue: &str) -> Result<bool> {
+        if !is_shared(queue) {
+            return Ok(true);
+        }
+        self.in_time(self.look(queue)).await
+    }
+
+    /// A round trip to the broker.
+    pub(super) async fn probe(&self) -> Result<()> {
+        self.in_time(async {
+            let mut seen = self.seen.lock().await;
+            let channel = self.channel(&mut seen).await?;
+            let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+            let none = FieldTable::default();
+            channel
+                .exchange_declare(EVENTS.into(), ExchangeKind::Fanout, options, none)
+                .await
+                .map_err(lost)?;
+            seen.channel = Some(channel);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits no longer than the connection lasts.
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T> {
+        let connection = self.link.now()?;
+        tokio::select! {
+            answer = timeout(LIMIT, answer) => answer.unwrap_or_else(|_| Err(silent())),
+            () = gone(self.link.clone(), connection) => Err(silent()),
+        }
+    }
+
+    async fn look(&self, queue: &str) -> Result<bool> {
+        let mut seen = self.seen.lock().await;
+        if let Some((until, attended)) = seen.until.get(queue)
+            && Instant::now() < *until
+        {
+            return Ok(*attended);
+        }
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let channel = self.channel(&mut seen).await?;
+        let attended = match channel.queue_declare(queue.into(), options, FieldTable::default()).await {
+            Ok(queue) => {
+                seen.channel = Some(channel);
+                queue.consumer_count() > 0
+            }
+            Err(error) if is_not_found(&error) => false,
+            Err(error) => return Err(lost(error)),
+        };
+        let until = Instant::now() + if attended { SOMEBODY } else { NOBODY };
+        seen.until.insert(queue.to_owned(), (until, attended));
+        Ok(attended)
+    }
+
+    /// Taken out: whoever gives up waiting for an answer leaves no channel on which it may still come.
+    async fn channel(&self, seen: &mut Seen) -> Result<Channel> {
+        let connection = self.link.now()?;
+        match seen.channel.take().filter(|channel| channel.status().connected()) {
+            Some(channel) => Ok(channel),
+            None => connection.create_channel().await.map_err(lost),
+        }
+    }
+}
+
+fn is_not_found(error: &lapin::Error) -> bool {
+    let ErrorKind::ProtocolError(refused) = error.kind() else { return false };
+    matches!(refused.kind(), AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
+}
+
+fn lost(error: lapin::Error) -> Error {
+    Error::lost(format!("the broker does not answer: {error}"))
+}
+
+fn silent() -> Error {
+    Error::lost("the broker does not answer")
+}

@@ -1,0 +1,174 @@
+//! What exists in the broker: names and declarations.
+//!
+//! Two peers that declare one name differently lock each other out. So what VoIPBIN names is declared exactly
+//! as VoIPBIN does, and what needs other arguments has a name of our own.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, ExchangeKind};
+use protocol::{Error, Result, sock};
+
+/// Ours: every domain's exchange hands on to it, so that one binding subscribes to all of them.
+pub(super) const EVENTS: &str = "branchline.events";
+/// Ours: the exchange and the queue of what could not be read or taken.
+pub const DEAD: &str = "branchline.dead";
+/// What VoIPBIN's name of a subscription becomes, because ours has other arguments.
+const OURS: &str = ".branchline";
+
+/// Deliveries that ended with a lost connection, not with a refusal. Beyond it an event is taken for one that
+/// kills its reader. RabbitMQ's own default since 4.0.
+const DELIVERIES: i64 = 20;
+/// Dead letters that are kept; then the oldest go.
+const DEAD_LETTERS: i64 = 100_000;
+
+const DURABLE: ExchangeDeclareOptions = ExchangeDeclareOptions {
+    passive: false,
+    durable: true,
+    auto_delete: false,
+    internal: false,
+    nowait: false,
+};
+const DURABLE_QUEUE: QueueDeclareOptions = QueueDeclareOptions {
+    passive: false,
+    durable: true,
+    exclusive: false,
+    auto_delete: false,
+    nowait: false,
+};
+
+/// The queue of a subscription that VoIPBIN would call `name`.
+pub fn subscription(name: &str) -> String {
+    format!("{name}{OURS}")
+}
+
+/// Is it a queue that any node takes from, and not that of one node?
+pub(super) fn is_shared(queue: &str) -> bool {
+    queue.ends_with(".request")
+}
+
+/// A name as AMQP takes it: at most 255 bytes.
+pub(super) fn short(name: &str) -> Result<ShortString> {
+    ShortString::try_new(name).map_err(|_| Error::invalid("a name in the broker has at most 255 bytes"))
+}
+
+fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in entries {
+        table.insert(name.into(), value);
+    }
+    table
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+/// What must exist before the first event, declared again on every connection: the broker may be another.
+#[derive(Default)]
+pub(super) struct Topology(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    publishers: BTreeSet<String>,
+    subscriptions: BTreeSet<String>,
+}
+
+impl Topology {
+    pub(super) fn knows(&self, publisher: &str) -> bool {
+        self.known().publishers.contains(publisher)
+    }
+
+    /// Declares them, and remembers them once they exist.
+    pub(super) async fn add(
+        &self,
+        channel: &Channel,
+        publishers: &[&str],
+        subscriptions: &[String],
+    ) -> lapin::Result<()> {
+        for publisher in publishers {
+            declare_publisher(channel, publisher).await?;
+            self.known().publishers.insert((*publisher).to_owned());
+        }
+        for queue in subscriptions {
+            declare_subscription(channel, queue).await?;
+            self.known().subscriptions.insert(queue.clone());
+        }
+        Ok(())
+    }
+
+    pub(super) async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
+        let (publishers, subscriptions) = {
+            let known = self.known();
+            (known.publishers.clone(), known.subscriptions.clone())
+        };
+        channel.exchange_declare(EVENTS.into(), ExchangeKind::Fanout, DURABLE, FieldTable::default()).await?;
+        declare_dead(channel).await?;
+        for publisher in &publishers {
+            declare_publisher(channel, publisher).await?;
+        }
+        for queue in &subscriptions {
+            declare_subscription(channel, queue).await?;
+        }
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn declare_dead(channel: &Channel) -> lapin::Result<()> {
+    let arguments =
+        table([("x-queue-type", text("quorum")), ("x-max-length", AMQPValue::LongLongInt(DEAD_LETTERS))]);
+    channel.exchange_declare(DEAD.into(), ExchangeKind::Fanout, DURABLE, FieldTable::default()).await?;
+    channel.queue_declare(DEAD.into(), DURABLE_QUEUE, arguments).await?;
+    bind(channel, DEAD, DEAD).await
+}
+
+/// VoIPBIN's exchange of a domain, and the way from there to ours.
+async fn declare_publisher(channel: &Channel, publisher: &str) -> lapin::Result<()> {
+    let exchange = sock::event_exchange(publisher);
+    let none = FieldTable::default;
+    channel.exchange_declare(exchange.as_str().into(), ExchangeKind::Fanout, DURABLE, none()).await?;
+    let options = ExchangeBindOptions::default();
+    channel.exchange_bind(EVENTS.into(), exchange.as_str().into(), "".into(), options, none()).await
+}
+
+async fn declare_subscription(channel: &Channel, name: &str) -> lapin::Result<()> {
+    let queue = subscription(name);
+    let arguments = table([
+        ("x-queue-type", text("quorum")),
+        ("x-single-active-consumer", AMQPValue::Boolean(true)),
+        ("x-dead-letter-exchange", text(DEAD)),
+        // a dead letter stays until the queue of dead letters has it; that needs the overflow
+        ("x-dead-letter-strategy", text("at-least-once")),
+        ("x-overflow", text("reject-publish")),
+        ("x-delivery-limit", AMQPValue::LongLongInt(DELIVERIES)),
+    ]);
+    channel.queue_declare(queue.as_str().into(), DURABLE_QUEUE, arguments).await?;
+    bind(channel, &queue, EVENTS).await
+}
+
+/// Any node's: as VoIPBIN declares it. One node's: gone with its connection, so that requests for it come
+/// back at once.
+pub(super) async fn declare_requests(channel: &Channel, queue: &str) -> lapin::Result<()> {
+    let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
+    let options = if is_shared(queue) { DURABLE_QUEUE } else { own };
+    channel.queue_declare(queue.into(), options, FieldTable::default()).await.map(drop)
+}
+
+/// A nameless queue of this connection, with every event from now on.
+pub(super) async fn declare_watch(channel: &Channel) -> lapin::Result<String> {
+    let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
+    let queue = channel.queue_declare("".into(), own, FieldTable::default()).await?.name().to_string();
+    bind(channel, &queue, EVENTS).await?;
+    Ok(queue)
+}
+
+async fn bind(channel: &Channel, queue: &str, exchange: &str) -> lapin::Result<()> {
+    let options = QueueBindOptions::default();
+    channel.queue_bind(queue.into(), exchange.into(), "".into(), options, FieldTable::default()).await
+}

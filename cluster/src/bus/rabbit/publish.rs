@@ -1,0 +1,72 @@
+//! Facts of this node, to the exchange of their publisher.
+
+use std::sync::Arc;
+
+use lapin::types::ShortString;
+use protocol::{Error, Event, Result, sock};
+use tokio::sync::oneshot;
+use tokio::time::{Duration, timeout};
+
+use super::super::lanes::Lanes;
+use super::link::Link;
+use super::names::{Topology, short};
+use super::post::{Letter, Post};
+use super::wire;
+
+/// A fact that every queue has on disk is confirmed within milliseconds; one that is not by then is offered
+/// again.
+const CONFIRM_LIMIT: Duration = Duration::from_secs(10);
+
+/// Some twenty queues and exchanges on a slow disk.
+const DECLARE_LIMIT: Duration = Duration::from_secs(30);
+
+pub(super) struct Publisher {
+    pub(super) link: Link,
+    pub(super) post: Post,
+    pub(super) topology: Arc<Topology>,
+    /// A fact of a row is sent when the one before is confirmed: a refusal must not change their order.
+    pub(super) lanes: Arc<Lanes>,
+}
+
+impl Publisher {
+    pub(super) async fn publish(&self, event: &Event) -> Result<()> {
+        let mut place = self.lanes.enter(event.lane());
+        let body = serde_json::to_vec(event).map_err(Error::internal)?;
+        let exchange = short(&sock::event_exchange(&event.publisher))?;
+        place.turn().await?;
+        let sent = timeout(CONFIRM_LIMIT, self.send(exchange, body, event));
+        sent.await.unwrap_or_else(|_| Err(Error::lost("the broker does not confirm the event")))?;
+        place.done();
+        Ok(())
+    }
+
+    async fn send(&self, exchange: ShortString, body: Vec<u8>, event: &Event) -> Result<()> {
+        if !self.topology.knows(&event.publisher) {
+            self.declare(&[&event.publisher], &[]).await?;
+        }
+        let (fate, confirmed) = oneshot::channel();
+        let (key, properties) = (ShortString::default(), wire::of_event(event));
+        self.post.send(Letter { exchange, key, mandatory: false, body, properties, fate })?;
+        match confirmed.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::unavailable("the broker refused the event")),
+            Err(_) => Err(Error::lost("the broker was lost before it confirmed the event")),
+        }
+    }
+
+    /// On a channel of its own: a declaration that the broker refuses closes it.
+    pub(super) async fn declare(&self, publishers: &[&str], subscriptions: &[String]) -> Result<()> {
+        for name in publishers.iter().copied().chain(subscriptions.iter().map(String::as_str)) {
+            short(&sock::event_exchange(name))?;
+        }
+        let connection = self.link.now()?;
+        let declared = timeout(DECLARE_LIMIT, async {
+            let channel = connection.create_channel().await?;
+            self.topology.add(&channel, publishers, subscriptions).await
+        });
+        declared
+            .await
+            .map_err(|_| Error::lost("the broker declares nothing"))?
+            .map_err(|error: lapin::Error| Error::lost(format!("the broker does not declare: {error}")))
+    }
+}

@@ -1,0 +1,73 @@
+//! Messages as the broker carries them: properties and headers around the JSON of `sock`.
+
+use lapin::BasicProperties;
+use lapin::message::Delivery;
+use lapin::types::{AMQPValue, FieldTable};
+use protocol::ports::{Clock as _, SystemClock};
+use protocol::{Event, Result, sock, time};
+use tokio::time::Duration;
+use uuid::Uuid;
+
+use super::super::answer::patience;
+
+/// What VoIPBIN puts on everything, JSON or not.
+const TEXT: &str = "text/plain";
+const PERSISTENT: u8 = 2;
+
+/// Milliseconds that were left when the request was sent.
+const TIMEOUT: &str = "x-branchline-timeout-ms";
+const REQUEST: &str = "x-branchline-request-id";
+
+/// RabbitMQ's own: a reply to it goes straight to the channel that asked.
+pub(super) const REPLY_TO: &str = "amq.rabbitmq.reply-to";
+
+pub(super) fn of_event(event: &Event) -> BasicProperties {
+    BasicProperties::default()
+        .with_content_type(TEXT.into())
+        .with_delivery_mode(PERSISTENT)
+        .with_message_id(event.id.to_string().into())
+}
+
+/// It expires in the queue when its asker has gone.
+pub(super) fn of_request(request: &sock::Request, id: &str, left: Duration) -> BasicProperties {
+    let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
+    let mut headers = FieldTable::default();
+    headers.insert(TIMEOUT.into(), AMQPValue::LongLongInt(i64::try_from(left).unwrap_or(i64::MAX)));
+    headers.insert(REQUEST.into(), AMQPValue::LongString(request.request_id.as_str().into()));
+    BasicProperties::default()
+        .with_content_type(TEXT.into())
+        .with_reply_to(REPLY_TO.into())
+        .with_correlation_id(id.into())
+        .with_expiration(left.to_string().into())
+        .with_headers(headers)
+}
+
+/// With the correlation id of the request, if it had one; VoIPBIN's have none.
+pub(super) fn of_response(request: &BasicProperties) -> BasicProperties {
+    let properties = BasicProperties::default().with_content_type(TEXT.into());
+    match request.correlation_id() {
+        Some(id) => properties.with_correlation_id(id.clone()),
+        None => properties,
+    }
+}
+
+/// How long the sender of a request waits for its reply.
+pub(super) fn left(properties: &BasicProperties) -> Duration {
+    let header = properties.headers().as_ref().and_then(|headers| headers.inner().get(TIMEOUT));
+    let Some(AMQPValue::LongLongInt(left)) = header else { return patience(None) };
+    patience(u64::try_from(*left).ok())
+}
+
+/// An event of VoIPBIN's own services has neither id nor time: it gets the time of receipt, as VoIPBIN's
+/// timeline has it, and an id that lasts until it is delivered again.
+pub(super) fn event(delivery: &Delivery) -> Result<Event, serde_json::Error> {
+    let mut event: Event = serde_json::from_slice(&delivery.data)?;
+    if event.id.is_nil() {
+        let id = delivery.properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
+        event.id = id.filter(|id: &Uuid| !id.is_nil()).unwrap_or_else(Uuid::now_v7);
+    }
+    if event.time.is_empty() {
+        event.time = time::stamp(SystemClock.now());
+    }
+    Ok(event)
+}

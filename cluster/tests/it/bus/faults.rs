@@ -1,0 +1,144 @@
+//! A broker that is killed and comes back on the same data.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cluster::bus::rabbit::RabbitBus;
+use protocol::Status;
+use protocol::ports::Bus as _;
+use tokio::task::JoinSet;
+use tokio::time::{Duration, Instant, sleep, timeout};
+use uuid::Uuid;
+
+use super::broker::RabbitMq;
+use super::peers::{Follower, Got, Server, event, number, request};
+
+const SOON: Duration = Duration::from_secs(15);
+/// A refusal while the broker is away.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// From the moment that the broker takes connections again.
+const BACK: Duration = Duration::from_secs(5);
+const QUEUE: &str = "bin-manager.test-manager.request";
+/// RabbitMQ 3.10 writes down within a second that a quorum queue exists; killed before, it starts it empty.
+const SETTLED: Duration = Duration::from_secs(3);
+const ROWS: usize = 8;
+
+/// Publishes numbers to a row, each until it is confirmed, as the outbox does; the last one.
+async fn publish(bus: Arc<RabbitBus>, row: Uuid, stop: Arc<AtomicBool>) -> u64 {
+    let mut n = 0;
+    while !stop.load(Ordering::SeqCst) {
+        let event = event(row, n);
+        while bus.publish(event.clone()).await.is_err() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        n += 1;
+    }
+    n - 1
+}
+
+/// Everything up to the last number of each row, each number at its first time in order.
+async fn all_arrive(got: &mut Got, mut last: HashMap<Uuid, u64>) {
+    let mut seen: HashMap<Uuid, u64> = HashMap::new();
+    let limit = Instant::now() + SOON;
+    while !last.is_empty() {
+        let event = timeout(limit - Instant::now(), got.recv()).await.expect("no event is lost").unwrap();
+        let (row, n) = (event.row_id().unwrap(), number(&event));
+        let expected = seen.get(&row).map_or(0, |n| n + 1);
+        assert!(n <= expected, "{n} came before {expected}");
+        seen.insert(row, n.max(expected.saturating_sub(1)).max(seen.get(&row).copied().unwrap_or(0)));
+        if last.get(&row) == Some(&n) {
+            last.remove(&row);
+        }
+    }
+}
+
+async fn it_refuses_at_once(bus: &RabbitBus) {
+    let limit = Instant::now() + SOON;
+    while bus.health().await.is_ok() {
+        assert!(Instant::now() < limit, "it does not notice");
+        sleep(Duration::from_millis(10)).await;
+    }
+    for _ in 0..20 {
+        let began = Instant::now();
+        let error = bus.ask(QUEUE, request(30_000)).await.unwrap_err();
+        assert_eq!(error.status, Status::Unavailable);
+        assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    }
+}
+
+async fn it_is_served_again(bus: &RabbitBus) {
+    let up = Instant::now();
+    while bus.ask(QUEUE, request(2000)).await.is_err() {
+        assert!(up.elapsed() < BACK, "nobody serves again");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_killed_loses_no_confirmed_event_and_gets_its_clients_back() {
+    let Some(mut broker) = RabbitMq::start().await else { return };
+    let url = broker.place();
+    let here = Arc::new(RabbitBus::connect(&url, "here").await.unwrap());
+    let there = Arc::new(RabbitBus::connect(&url, "there").await.unwrap());
+    let (follower, mut got) = Follower::new(1_000_000);
+    let _events = there.subscribe("f", follower).await.unwrap();
+    let _requests = there.serve(QUEUE, Server::new("there", 8, 1000)).await.unwrap();
+    let watched = here.watch().await.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let rows: Vec<Uuid> = (0..ROWS).map(|_| Uuid::now_v7()).collect();
+    let mut publishers = JoinSet::new();
+    for row in rows {
+        let published = publish(here.clone(), row, stop.clone());
+        publishers.spawn(async move { (row, published.await) });
+    }
+    here.ask(QUEUE, request(5000)).await.unwrap();
+    let began = Instant::now();
+    while got.len() < 20 * ROWS || began.elapsed() < SETTLED {
+        sleep(Duration::from_millis(10)).await;
+    }
+
+    broker.kill();
+    it_refuses_at_once(&here).await;
+    broker.restart().await;
+    it_is_served_again(&here).await;
+    here.health().await.unwrap();
+    stop.store(true, Ordering::SeqCst);
+    let last = timeout(SOON, publishers.join_all()).await.unwrap().into_iter().collect();
+    all_arrive(&mut got, last).await;
+
+    let mut watched = watched.resubscribe();
+    let sent = event(Uuid::now_v7(), 7);
+    here.publish(sent.clone()).await.unwrap();
+    while timeout(SOON, watched.recv()).await.unwrap().unwrap() != sent {}
+}
+
+/// Nothing tells that it hangs until a heartbeat is missed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_hangs_holds_nobody_up() {
+    let Some(broker) = RabbitMq::start().await else { return };
+    let bus = Arc::new(RabbitBus::connect(&broker.place(), "it").await.unwrap());
+    let (follower, mut got) = Follower::new(99);
+    let _events = bus.subscribe("f", follower).await.unwrap();
+    let _requests = bus.serve(QUEUE, Server::new("it", 8, 1000)).await.unwrap();
+    let row = Uuid::now_v7();
+    bus.publish(event(row, 1)).await.unwrap();
+    bus.ask(QUEUE, request(5000)).await.unwrap();
+
+    broker.hang(true);
+    let began = Instant::now();
+    let (healthy, asked, published) =
+        tokio::join!(bus.health(), bus.ask(QUEUE, request(30_000)), bus.publish(event(row, 2)));
+    for outcome in [healthy, asked.map(drop), published] {
+        assert_eq!(outcome.unwrap_err().status, Status::Unavailable);
+    }
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+
+    broker.hang(false);
+    it_is_served_again(&bus).await;
+    while bus.publish(event(row, 3)).await.is_err() {
+        assert!(began.elapsed() < 3 * SOON, "it takes no events again");
+        sleep(Duration::from_millis(50)).await;
+    }
+    while number(&timeout(SOON, got.recv()).await.unwrap().unwrap()) != 3 {}
+}

@@ -32,8 +32,8 @@ type Consumers = Vec<Box<dyn Send + Sync>>;
 
 impl Node {
     pub async fn start(plan: Plan) -> Result<Node> {
-        let Plan { settings, data, store, cache, serve, voice, gateway, .. } = plan;
-        let Plan { admin, admin_token, reach, speech, bus, broker, .. } = plan;
+        let Plan { settings, data, store, cache, bus, broker, serve, voice, gateway, reach, speech, .. } =
+            plan;
         let bus = bus::open(&bus, broker, &settings.node).await?;
         make(&data)?;
         let node = settings.node.clone();
@@ -59,13 +59,12 @@ impl Node {
         let (here, named) = open(&deps, &directory, &serve)?;
         let token_key = keys::token_key(&data)?;
         let names = installation::join(&deps, &here, &data, &token_key).await?;
-        deps.bus.declare(&named.publishers, &named.subscriptions).await?;
-        let consumers = attend(&deps, &here).await?;
+        let consumers = attend(&deps, &here, &named).await?;
         let tree = grow(&deps, here, names, consumers).start().await?;
         host.open(&deps);
-        let token = admin_token.map_or_else(|| admin::token(&data), Ok)?;
+        let token = plan.admin_token.map_or_else(|| admin::token(&data), Ok)?;
         let parts = admin::Parts { tree: tree.branch.clone(), deps: deps.clone(), token };
-        let admin = admin::start(parts, admin).await?;
+        let admin = admin::start(parts, plan.admin).await?;
         let gateway = match serves(&serve, GATEWAY) {
             true => Some(face(&deps, &tree, gateway, token_key).await?),
             false => None,
@@ -141,7 +140,8 @@ fn open(deps: &Deps, directory: &Directory, serve: &[String]) -> Result<(Vec<Mai
 }
 
 /// Lets other nodes ask the domains of this one, and has these hear of facts.
-async fn attend(deps: &Deps, here: &[Mailbox]) -> Result<Consumers> {
+async fn attend(deps: &Deps, here: &[Mailbox], named: &Named) -> Result<Consumers> {
+    deps.bus.declare(&named.publishers, &named.subscriptions).await?;
     let mut consumers = Vec::new();
     for mailbox in here {
         let name = mailbox.domain().name;

@@ -9,6 +9,7 @@ mod catalog;
 mod contract;
 mod flows;
 mod groups;
+mod idempotency;
 mod kernel;
 mod market;
 mod money;

@@ -1,5 +1,6 @@
-//! Old records go: timelines, finished deliveries. They are records of facts and no facts themselves, so
-//! nothing is published when they do; a customer's rows are deleted through [`crate::kernel::Rows`].
+//! Old records go: timelines, finished deliveries, answers under a key. They are records of facts and no facts
+//! themselves, so nothing is published when they do; a customer's rows are deleted through
+//! [`crate::kernel::Rows`].
 
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub(crate) struct Records {
     pub(crate) empty: Row,
     /// They have stored timers under their own ids.
     pub(crate) timed: bool,
+    /// How long they are kept; `None`: as long as the installation keeps records.
+    pub(crate) kept: Option<TimeDelta>,
 }
 
 #[derive(Deserialize)]
@@ -39,7 +42,7 @@ struct Record {
 }
 
 impl Records {
-    /// The task that lets records go that are older than the installation keeps them.
+    /// The task that lets records go that are older than they are kept.
     pub(crate) fn child(self, deps: &Deps) -> Child {
         let work = Arc::new((self, deps.clone()));
         Child::task("aging", move |token| {
@@ -61,7 +64,12 @@ impl Records {
     }
 
     async fn round(&self, deps: &Deps) -> Result<()> {
-        let Some(before) = eldest(deps.clock.now(), deps.settings.retention_days) else { return Ok(()) };
+        let now = deps.clock.now();
+        let before = match self.kept {
+            Some(kept) => now.checked_sub_signed(kept),
+            None => eldest(now, deps.settings.retention_days),
+        };
+        let Some(before) = before else { return Ok(()) };
         for _ in 0..BATCHES {
             let after = Cursor { tm_create: time::stamp(before), id: None };
             if self.batch(deps, Scope::Platform, Some(after)).await? == 0 {

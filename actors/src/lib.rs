@@ -10,6 +10,7 @@ mod customer;
 mod direct;
 mod flow;
 mod host;
+mod idempotency;
 mod network;
 mod number;
 mod registrar;
@@ -30,6 +31,7 @@ pub fn domains(deps: &Deps) -> Vec<Domain> {
     vec![
         billing::domain(deps),
         customer::domain(deps),
+        idempotency::domain(deps),
         direct::domain(deps),
         tag::domain(deps),
         route::domain(deps),
@@ -63,6 +65,7 @@ pub fn resources() -> Vec<&'static Resource> {
         &direct::DIRECT,
         &flow::FLOW,
         &flow::ACTIVEFLOW,
+        &idempotency::IDEMPOTENCY_KEY,
         &number::NUMBER,
         &registrar::EXTENSION,
         &registrar::TRUNK,

@@ -46,7 +46,7 @@ impl Directory {
 #[async_trait]
 impl Dispatch for Directory {
     async fn ask(&self, request: Request) -> Result<Value> {
-        let places = self.places.get().ok_or_else(|| Error::unavailable("the node is starting"))?;
+        let places = self.places.get().ok_or_else(|| Error::unbegun("the node is starting"))?;
         match places.get(request.resource.name).ok_or_else(catalog::no_route)? {
             Place::Here(mailbox) => mailbox.ask(request).await,
             Place::Elsewhere(queue) => {

@@ -41,6 +41,11 @@ impl Caller {
         self.customer_id
     }
 
+    /// Who it is: an agent, or its customer for everybody who has an access key.
+    pub(crate) fn id(&self) -> Uuid {
+        self.agent_id.unwrap_or(self.customer_id)
+    }
+
     /// Operators work on, even if their own customer is frozen.
     pub(crate) fn is_exempt(&self) -> bool {
         self.holds(PLATFORM)

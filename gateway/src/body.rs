@@ -10,7 +10,7 @@ use tokio::time::{Duration, timeout};
 use crate::query;
 
 /// Credentials that may stand in a query are no parameters.
-const CREDENTIALS: [&str; 2] = ["token", "accesskey"];
+pub(crate) const CREDENTIALS: [&str; 2] = ["token", "accesskey"];
 
 /// How much of a body that is too large is read and dropped, in multiples of the limit: a client that is
 /// still sending reads the refusal only if the connection is not reset under it.
@@ -46,8 +46,16 @@ async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes> {
     if length > limit { Err(too_large()) } else { Ok(read.freeze()) }
 }
 
+/// What a body that was read says to `op`.
+pub(crate) fn of(resource: &Resource, op: &Op, bytes: &[u8]) -> Result<Value> {
+    match bytes.trim_ascii().is_empty() && is_optional(resource, op) {
+        true => Ok(json!({})),
+        false => parse(bytes),
+    }
+}
+
 /// The first JSON value of a body; what follows it is ignored.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value> {
+fn parse(bytes: &[u8]) -> Result<Value> {
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter();
     match values.next() {
         Some(Ok(value @ Value::Object(_))) => Ok(value),
@@ -62,7 +70,7 @@ fn bad(message: String) -> Error {
 }
 
 /// May `op` come without a body?
-pub(crate) fn is_optional(resource: &Resource, op: &Op) -> bool {
+fn is_optional(resource: &Resource, op: &Op) -> bool {
     match op {
         Op::Create => !resource.fields.iter().any(|field| field.required),
         Op::Update(_) => false,

@@ -19,7 +19,7 @@ pub(crate) fn preflight() -> Response {
     let fixed = HeaderValue::from_static;
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, fixed("*"));
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, fixed("POST,GET,PUT,DELETE,PATCH,HEAD,OPTIONS"));
-    let allowed = fixed("Origin,X-Requested-With,Content-Type,Accept,Authorization");
+    let allowed = fixed("Origin,X-Requested-With,Content-Type,Accept,Authorization,Idempotency-Key");
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
     headers.insert(ACCESS_CONTROL_MAX_AGE, fixed("43200"));
     response
@@ -28,5 +28,8 @@ pub(crate) fn preflight() -> Response {
 /// Lets the page that asked read the answer.
 pub(crate) fn allow(headers: &mut HeaderMap) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Content-Length"));
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("Content-Length,Idempotency-Replayed"),
+    );
 }

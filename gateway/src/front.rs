@@ -1,7 +1,7 @@
 //! From an HTTP request to its response: the one path that every request takes, in the documented order.
 //!
 //! Request id, CORS, route, limit per address, who is calling, limit per customer, frozen, parse, grant,
-//! send, view. A path that does not exist is said to be so before anybody is asked for credentials.
+//! send, view; with an `Idempotency-Key` all from parse on happens once ([`Once`]). A path that does not exist is said to be so before anybody is asked for credentials.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -13,21 +13,25 @@ use http::request::Parts as Head;
 use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use protocol::catalog::no_route;
-use protocol::{Context, Op, Result, Scope};
+use protocol::{Op, Result};
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span, debug, info_span};
 
-use crate::access::{Gate, Wanted};
+use crate::access::Wanted;
+use crate::errand::Errand;
 use crate::hub::Hub;
+use crate::idempotency::Key;
 use crate::limit::Limiter;
+use crate::once::Once;
 use crate::parts::Parts;
-use crate::reply::{self, Shape};
 use crate::response::{Refusal, Response, empty, refused, typed};
 use crate::route::{self, Open, Routed, Target};
 use crate::settings::Settings;
-use crate::{Authority, Caller, Credential, auth, body, cors, openapi, request_id, system, websocket};
+use crate::{Authority, Caller, Credential, auth, body, cors, openapi, reply, request_id, system, websocket};
 
 /// The label of what matches no route, so that strangers cannot make up label values.
 const UNMATCHED: &str = "unmatched";
@@ -38,6 +42,7 @@ pub(crate) struct Front {
     authority: Arc<Authority>,
     limiter: Limiter,
     hub: Arc<Hub>,
+    once: Once,
     document: OnceLock<Bytes>,
 }
 
@@ -55,10 +60,16 @@ impl Arrival<'_> {
 }
 
 impl Front {
-    pub(crate) fn new(parts: Parts, settings: Settings, hub: Arc<Hub>) -> Self {
+    pub(crate) fn new(
+        parts: Parts,
+        settings: Settings,
+        hub: Arc<Hub>,
+        tasks: (TaskTracker, CancellationToken),
+    ) -> Self {
         let authority = Arc::new(Authority::new(parts.clone(), &settings.jwt_key));
         let limiter = Limiter::new(settings.limits, parts.cache.clone());
-        Front { parts, settings, authority, limiter, hub, document: OnceLock::new() }
+        let once = Once::new(parts.clone(), tasks);
+        Front { parts, settings, authority, limiter, hub, once, document: OnceLock::new() }
     }
 
     pub(crate) async fn serve(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
@@ -131,19 +142,13 @@ impl Front {
         arrival: &Arrival<'_>,
     ) -> Result<Response, Refusal> {
         let caller = self.enter(arrival).await?.0;
-        let mut wanted = wanted?;
-        let mut body = self.payload(&wanted, arrival.query(), incoming).await?;
-        if let Value::Object(body) = &mut body {
-            body.append(&mut wanted.captured);
+        let errand = Errand { caller, wanted: wanted?, code, request_id: arrival.request_id.clone() };
+        if let Some(key) = Key::of(arrival.head)? {
+            let bytes = self.read(incoming).await?;
+            return self.once.answer(errand, key, (arrival.head, bytes)).await;
         }
-        let (resource, shape) = (wanted.resource, Shape::of(&wanted.op));
-        let catalog = self.parts.catalog()?;
-        let peers = &*self.parts.peers;
-        // access sets the scope that it grants
-        let context = Context::new(Scope::Customer(caller.customer_id()), arrival.request_id.clone());
-        let granted = Gate { caller, peers, catalog, context }.grant(wanted, body).await?;
-        let value = granted.send(peers).await?;
-        Ok(reply::respond(catalog, resource, (shape, code), value)?)
+        let body = self.payload(&errand.wanted, arrival.query(), incoming).await?;
+        Ok(errand.decide(&self.parts, body).await?.send(&self.parts).await?)
     }
 
     /// Everything between the connection and the handler that may refuse a request.
@@ -166,16 +171,16 @@ impl Front {
             }
             Op::Create | Op::Update(_) | Op::Verb(..) | Op::Ask(_) => {}
         }
-        let bytes = body::read(incoming, self.settings.body_limit, self.settings.body_timeout).await?;
-        match bytes.trim_ascii().is_empty() && body::is_optional(wanted.resource, &wanted.op) {
-            true => Ok(json!({})),
-            false => body::parse(&bytes),
-        }
+        body::of(wanted.resource, &wanted.op, &self.read(incoming).await?)
+    }
+
+    async fn read(&self, incoming: Incoming) -> Result<Bytes> {
+        body::read(incoming, self.settings.body_limit, self.settings.body_timeout).await
     }
 
     async fn login(&self, incoming: Incoming, arrival: &Arrival<'_>) -> Result<Response, Refusal> {
         self.limiter.auth(arrival.address)?;
-        let bytes = body::read(incoming, self.settings.body_limit, self.settings.body_timeout).await?;
+        let bytes = self.read(incoming).await?;
         auth::login(&self.authority, &self.limiter, &bytes, arrival.request_id).await
     }
 

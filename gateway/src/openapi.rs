@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::access::rule;
+use crate::idempotency::LONGEST;
 use crate::reply::code;
 use crate::route::{is_offered, mounted_template, template};
 
@@ -113,7 +114,10 @@ fn mounted(catalog: &Catalog, mount: &Mount, resource: &'static Resource) -> Vec
 }
 
 fn operation(method: Method, path: &str, inputs: (Vec<Value>, Option<Value>), answer: Value) -> Value {
-    let (parameters, body) = inputs;
+    let (mut parameters, body) = inputs;
+    if method == Method::Post && path.starts_with("/v1.0/") {
+        parameters.push(idempotency_key());
+    }
     let words = path.trim_start_matches("/v1.0").replace(['{', '}'], "").replace(['/', '-'], "_");
     let code = code(method.name(), path).as_str().to_owned();
     let mut operation = json!({
@@ -149,6 +153,16 @@ fn parameters(path: &str) -> Vec<Value> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let schema = |name: &str| of_kind(if name.ends_with("id") { Kind::Id } else { Kind::Text });
     names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": schema(name)})).collect()
+}
+
+fn idempotency_key() -> Value {
+    json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Sent again with the same key and body within 24 hours, the request is not carried out \
+                        again and gets the same answer.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[!-~]+$"},
+    })
 }
 
 fn filters(resource: &Resource) -> Vec<Value> {

@@ -58,7 +58,7 @@ pub async fn start(parts: Parts, settings: Settings) -> Result<Server> {
     tasks.spawn(hub.clone().run(parts.clone()));
     let places = Arc::new(Semaphore::new(settings.connections));
     let patience = settings.header_timeout;
-    let front = Arc::new(Front::new(parts, settings, hub));
+    let front = Arc::new(Front::new(parts, settings, hub, (tasks.clone(), cut.clone())));
     let desk = Desk::new(front, tls, patience, (tasks.clone(), stop.clone(), cut.clone()));
     tasks.spawn(accept(listener, Arc::new(desk), places, (tasks.clone(), stop.clone())));
     info!(%address, "http is served");

@@ -49,6 +49,9 @@ pub struct Error {
     pub message: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Map<String, Value>>,
+    /// Refused at the door of what was asked: nothing was begun, so asking again does nothing twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unbegun: bool,
     #[serde(skip)]
     #[source]
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -56,7 +59,14 @@ pub struct Error {
 
 impl Error {
     pub fn new(status: Status, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Error { status, reason: reason.into(), message: message.into(), details: Vec::new(), cause: None }
+        Error {
+            status,
+            reason: reason.into(),
+            message: message.into(),
+            details: Vec::new(),
+            unbegun: false,
+            cause: None,
+        }
     }
 
     pub fn invalid(message: impl Into<String>) -> Self {
@@ -82,6 +92,16 @@ impl Error {
 
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(Status::Unavailable, "SERVICE_UNAVAILABLE", message)
+    }
+
+    /// As [`Error::unavailable`], by whoever had not begun anything yet.
+    pub fn unbegun(message: impl Into<String>) -> Self {
+        Error { unbegun: true, ..Self::unavailable(message) }
+    }
+
+    /// The same error from somebody who had begun: what refused it stood further inside.
+    pub fn begun(self) -> Self {
+        Error { unbegun: false, ..self }
     }
 
     /// The deadline passed before an answer came. Whether anything changed is unknown.

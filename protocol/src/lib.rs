@@ -9,6 +9,7 @@ pub mod delivered;
 pub mod error;
 pub mod event;
 pub mod field;
+pub mod idempotency;
 pub mod identity;
 pub mod ports;
 pub mod request;

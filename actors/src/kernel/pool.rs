@@ -76,14 +76,17 @@ impl Mailbox {
         let _ = self.credits.acquire().await;
     }
 
-    /// Has the domain answer the request. Full: `Unavailable` at once. Late: `REQUEST_TIMEOUT`.
+    /// Has the domain answer the request. Full: `Unavailable` at once, and `unbegun`: only this domain's own
+    /// door says so. Late: `REQUEST_TIMEOUT`.
     pub async fn ask(&self, request: Request) -> Result<Value> {
         let credit = self.credits.clone().try_acquire_owned().map_err(|_| refused(self.domain.name))?;
         let deadline = request.context.deadline;
         if let Some(verb) = self.domain.at_once(&request) {
             // a verb of a live thing waits in that thing's mailbox, not in a worker
             let verb = timeout_at(deadline, AssertUnwindSafe(verb).catch_unwind()).await;
-            return verb.map_or_else(|_| Err(Error::timeout()), |done| done.unwrap_or_else(|_| Err(lost())));
+            let done =
+                verb.map_or_else(|_| Err(Error::timeout()), |done| done.unwrap_or_else(|_| Err(lost())));
+            return done.map_err(Error::begun);
         }
         let (reply, answer) = oneshot::channel();
         let (key, work) = (request.key(), Work::Request(Box::new(request), reply));
@@ -108,9 +111,9 @@ impl Mailbox {
 
     fn send(&self, key: Uuid, msg: Envelope) -> Result<()> {
         let pool = self.pool.read().expect("nothing panics while it holds the mailbox").clone();
-        let pool = pool.ok_or_else(|| Error::unavailable("the domain is starting"))?;
+        let pool = pool.ok_or_else(|| Error::unbegun("the domain is starting"))?;
         let job = Job { key, msg, options: JobOptions::default(), accepted: None };
-        pool.cast(FactoryMessage::Dispatch(job)).map_err(|_| Error::unavailable("the domain is restarting"))
+        pool.cast(FactoryMessage::Dispatch(job)).map_err(|_| Error::unbegun("the domain is restarting"))
     }
 
     /// The pool behind this mailbox, as a child of its domain's supervisor.
@@ -161,7 +164,7 @@ fn lost() -> Error {
 
 fn refused(domain: &str) -> Error {
     metrics::counter!("requests_refused_total", "domain" => domain.to_owned()).increment(1);
-    Error::unavailable("the platform is overloaded; try again later")
+    Error::unbegun("the platform is overloaded; try again later")
 }
 
 struct Server {
@@ -191,7 +194,8 @@ impl Worker for Server {
             Work::Request(_, reply) if reply.is_closed() => {}
             Work::Request(request, reply) => {
                 let limit = request.context.deadline + GRACE;
-                drop(reply.send(ended(limit, self.domain.serve(*request)).await));
+                let done = ended(limit, self.domain.serve(*request)).await;
+                drop(reply.send(done.map_err(Error::begun)));
             }
             Work::Event(_, _, _, reply) if reply.is_closed() => {}
             Work::Event(name, event, deadline, reply) => {

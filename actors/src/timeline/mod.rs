@@ -47,5 +47,5 @@ fn rows(deps: &Deps) -> Rows<'_> {
 
 fn records() -> Records {
     let empty = Row::from_iter([("data".to_owned(), json!(null))]);
-    Records { resource: &TIMELINE_EVENT, filter: Filter::default(), empty, timed: false }
+    Records { resource: &TIMELINE_EVENT, filter: Filter::default(), empty, timed: false, kept: None }
 }

@@ -106,5 +106,5 @@ fn finished() -> Records {
 
 fn everything() -> Records {
     let empty = Row::from_iter([("body".to_owned(), json!(""))]);
-    Records { resource: &DELIVERY, filter: Filter::default(), empty, timed: true }
+    Records { resource: &DELIVERY, filter: Filter::default(), empty, timed: true, kept: None }
 }

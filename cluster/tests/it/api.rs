@@ -20,6 +20,9 @@ pub(crate) const LOOK: Duration = Duration::from_millis(20);
 /// A status and a body.
 pub(crate) type Answer = (u16, Value);
 
+/// An answer with its head and to the byte.
+pub(crate) type Whole = http::Response<Bytes>;
+
 #[derive(Clone)]
 pub(crate) struct Api {
     at: SocketAddr,
@@ -39,6 +42,11 @@ impl Api {
         Api { key: key.to_owned(), ..self.clone() }
     }
 
+    /// The same client before a node that was started again elsewhere.
+    pub(crate) fn at(&self, at: SocketAddr) -> Api {
+        Api { at, ..self.clone() }
+    }
+
     /// This node, as the one who asked another.
     pub(crate) fn as_key_of(&self, other: &Api) -> Api {
         self.with_key(&other.key)
@@ -56,6 +64,22 @@ impl Api {
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await.ok()?.to_bytes();
         Some((status, serde_json::from_slice(&bytes).unwrap_or_default()))
+    }
+
+    /// A POST under an `Idempotency-Key`, its body as it is; the whole answer. `None`: none came.
+    pub(crate) async fn try_once(&self, key: &str, path: &str, body: &str) -> Option<Whole> {
+        let uri = format!("http://{}/v1.0/{path}", self.at);
+        let request = http::Request::post(uri)
+            .header("authorization", format!("Bearer {}", self.key))
+            .header("idempotency-key", key)
+            .body(Full::from(body.to_owned()))
+            .unwrap();
+        let (head, body) = self.client.request(request).await.ok()?.into_parts();
+        Some(Whole::from_parts(head, body.collect().await.ok()?.to_bytes()))
+    }
+
+    pub(crate) async fn once(&self, key: &str, path: &str, body: &str) -> Whole {
+        self.try_once(key, path, body).await.unwrap_or_else(|| panic!("{path}: nobody answers"))
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, body: Value) -> Answer {

@@ -11,6 +11,7 @@ mod catalog;
 mod contract;
 mod flows;
 mod groups;
+mod idempotency;
 mod kernel;
 mod market;
 mod money;

@@ -1,5 +1,6 @@
 //! The program itself: what it prints, how it ends, and what is still there after it was killed.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,6 +19,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::api::Api;
 use crate::platform::{HERE, PATIENCE, free_port};
 use crate::redis::Redis;
 
@@ -309,6 +311,41 @@ async fn what_was_acknowledged_survives_a_kill() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_an_orderly_stop_under_load() {
     nothing_is_lost_after("-TERM").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_under_a_key_is_done_once_whenever_the_process_is_killed() {
+    let folder = Folder::new();
+    let running = Running::start(&folder).await;
+    let api = Api::new(running.http, &accesskey(&folder).await);
+    let send = async |api: Api, number: usize| {
+        let body = json!({"name": number.to_string()}).to_string();
+        (number, api.try_once(&format!("key-{number}"), "tags", &body).await)
+    };
+    let mut asked: JoinSet<_> = (0..60).map(|number| send(api.clone(), number)).collect();
+    let mut answered = Vec::new();
+    while answered.len() < 10 {
+        let (number, answer) = asked.join_next().await.unwrap().unwrap();
+        answered.push((number, answer.unwrap()));
+    }
+    running.signal("-KILL");
+    running.ended().await;
+    let late = asked.join_all().await.into_iter();
+    answered.extend(late.filter_map(|(number, answer)| Some((number, answer?))));
+    let again = Running::start(&folder).await;
+    let api = api.at(again.http);
+    for (number, first) in &answered {
+        let answer = send(api.clone(), *number).await.1.unwrap();
+        assert_eq!((answer.status(), answer.body()), (first.status(), first.body()));
+    }
+    for number in 0..60 {
+        let status = send(api.clone(), number).await.1.unwrap().status().as_u16();
+        assert!(matches!(status, 200 | 409), "{number}: {status}");
+    }
+    let tags = api.list("tags").await;
+    let names: BTreeSet<_> = tags.iter().map(|tag| tag["name"].to_string()).collect();
+    assert_eq!(names.len(), tags.len(), "one tag was made twice");
+    again.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

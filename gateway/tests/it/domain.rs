@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::keys::{CLAIM, KEYS, Keys, RELEASE, SETTLE};
+
 pub(crate) static AGENT: Resource = Resource::new(
     "agent",
     "agents",
@@ -96,6 +98,7 @@ pub(crate) fn catalog() -> Catalog {
             entry(&CALL, &[&HANGUP, &MUTE, &SECRET], &[&SEARCH]),
             entry(&NOTE, &[], &[]),
             entry(&PROVIDER, &[], &[]),
+            entry(&KEYS, &[&SETTLE, &RELEASE], &[&CLAIM]),
         ],
         mounts: vec![
             (
@@ -129,6 +132,9 @@ pub(crate) struct Domain {
     pub(crate) arrived: Notify,
     pub(crate) go_on: Notify,
     pub(crate) holds_hangup: std::sync::atomic::AtomicBool,
+    /// What the next requests to hang up are refused with.
+    pub(crate) refusals: Mutex<Vec<Error>>,
+    pub(crate) keys: Keys,
 }
 
 impl Domain {
@@ -193,6 +199,9 @@ impl Domain {
                 if self.holds_hangup.load(Ordering::SeqCst) {
                     self.go_on.notified().await;
                 }
+                if let Some(refusal) = self.refusals.lock().unwrap().pop() {
+                    return Err(refusal);
+                }
                 self.change(request, id, |row| drop(row.insert("status".into(), json!("terminating"))))
             }
             ("agent", "standing") => Ok(standing(&row)),
@@ -234,6 +243,9 @@ impl Dispatch for Domain {
         let word = format!("{:?} {} {:?}", request.context.scope, request.resource.name, request.op);
         self.heard.lock().unwrap().push(word);
         let (resource, scope) = (request.resource, request.context.scope);
+        if resource.name == KEYS.name {
+            return self.keys.serve(&request);
+        }
         match request.op.clone() {
             Op::List(page) => {
                 let rows = self.list(resource, scope, &request.body);

@@ -122,12 +122,13 @@ async fn browsers_of_any_origin_may_call() {
     assert_eq!(preflight.header("access-control-max-age"), "43200");
     assert!(preflight.header("access-control-allow-methods").contains("PUT"));
     assert!(preflight.header("access-control-allow-headers").contains("Authorization"));
+    assert!(preflight.header("access-control-allow-headers").contains("Idempotency-Key"));
     assert_eq!(preflight.header("access-control-allow-credentials"), "");
     let mut request = world.request("GET /v1.0/calls", "", "");
     request.headers_mut().insert("origin", "https://example.com".parse().unwrap());
     let refused = world.send(request).await.expect(401);
     assert_eq!(refused.header("access-control-allow-origin"), "*");
-    assert_eq!(refused.header("access-control-expose-headers"), "Content-Length");
+    assert_eq!(refused.header("access-control-expose-headers"), "Content-Length,Idempotency-Replayed");
     world.call_with("OPTIONS /v1.0/calls", "", "").await.refused(404, "ROUTE_NOT_FOUND");
     world.end().await;
 }

@@ -45,7 +45,7 @@ pub(super) struct Delivery {
 }
 
 pub(super) fn nobody(queue: &str) -> Error {
-    Error::unavailable(format!("nobody serves {queue}"))
+    Error::unbegun(format!("nobody serves {queue}"))
 }
 
 /// Queues the request and waits for its reply, at most as long as it says.
@@ -54,8 +54,8 @@ pub(super) async fn ask(queue: mpsc::Sender<Delivery>, request: &sock::Request) 
     let bytes = serde_json::to_vec(request).map_err(Error::internal)?;
     let (reply, answer) = oneshot::channel();
     queue.try_send(Delivery { bytes, until, reply }).map_err(|refused| match refused {
-        mpsc::error::TrySendError::Full(_) => Error::unavailable("the request queue is full"),
-        mpsc::error::TrySendError::Closed(_) => Error::unavailable("the request queue is gone"),
+        mpsc::error::TrySendError::Full(_) => Error::unbegun("the request queue is full"),
+        mpsc::error::TrySendError::Closed(_) => Error::unbegun("the request queue is gone"),
     })?;
     drop(queue);
     let bytes = timeout_at(until, answer)

@@ -38,11 +38,17 @@ volumeMounts:
 
 {{- define "branchline.redis" -}}
 {{- $ := index . 0 -}}
-# the password comes by a pipe: arguments are seen by others
+# the password comes by the standard input: arguments are seen by others
 command: [sh, -c]
 args:
   - |
-    printf 'requirepass %s\ndir /data\nmaxmemory-policy allkeys-lru\nsave ""\nappendonly {{ ternary "yes" "no" $.Values.redis.persistence.enabled }}\n' "$REDIS_PASSWORD" | exec redis-server -
+    exec redis-server - <<END
+    requirepass $REDIS_PASSWORD
+    dir /data
+    maxmemory-policy allkeys-lru
+    save ""
+    appendonly {{ ternary "yes" "no" $.Values.redis.persistence.enabled }}
+    END
 env:
   - name: REDIS_PASSWORD
     valueFrom:

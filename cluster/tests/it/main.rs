@@ -6,6 +6,7 @@
 mod api;
 mod calls;
 mod catalog;
+mod charts;
 mod contract;
 mod flows;
 mod groups;

@@ -33,6 +33,18 @@ fn the_image_has_the_program_alone() {
     }
 }
 
+#[test]
+fn the_version_of_the_program_is_that_of_the_image() {
+    let version = env!("CARGO_PKG_VERSION");
+    for (file, line) in [
+        ("branchline/Chart.yaml", format!("appVersion: \"{version}\"")),
+        ("compose.yaml", format!("image: ${{IMAGE:-branchline:{version}}}")),
+    ] {
+        let text = std::fs::read_to_string(root().join("charts").join(file)).unwrap();
+        assert!(text.lines().any(|found| found.trim() == line), "{file}: no {line}");
+    }
+}
+
 fn compose() -> Option<Value> {
     tool("").map(|_| yaml("charts/compose.yaml"))
 }

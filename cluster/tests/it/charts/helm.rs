@@ -106,7 +106,12 @@ fn helm_takes_the_chart_and_kubernetes_takes_what_it_makes() {
 fn whoever_installs_it_is_told_what_does_not_work() {
     for release in all() {
         let expected = matches!(release.name.as_str(), "default" | "one-per-domain" | "external");
-        assert_eq!(release.notes.contains("NOTE: more than one node may serve groups.call."), expected, "{}", release.notes);
+        assert_eq!(
+            release.notes.contains("NOTE: more than one node may serve groups.call."),
+            expected,
+            "{}",
+            release.notes
+        );
     }
 }
 

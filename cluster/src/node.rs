@@ -57,17 +57,17 @@ impl Node {
             catalog: Arc::new(OnceLock::new()),
         };
         let (here, named) = open(&deps, &directory, &serve)?;
-        let token_key = keys::token_key(&data)?;
-        let names = installation::join(&deps, &here, &data, &token_key).await?;
+        let token_key = serves(&serve, GATEWAY).then(|| keys::token_key(&data)).transpose()?;
+        let names = installation::join(&deps, &here, &data, token_key.as_deref()).await?;
         let consumers = attend(&deps, &here, &named).await?;
         let tree = grow(&deps, here, names, consumers).start().await?;
         host.open(&deps);
         let token = plan.admin_token.map_or_else(|| admin::token(&data), Ok)?;
         let parts = admin::Parts { tree: tree.branch.clone(), deps: deps.clone(), token };
         let admin = admin::start(parts, plan.admin).await?;
-        let gateway = match serves(&serve, GATEWAY) {
-            true => Some(face(&deps, &tree, gateway, token_key).await?),
-            false => None,
+        let gateway = match token_key {
+            Some(key) => Some(face(&deps, &tree, gateway, key).await?),
+            None => None,
         };
         Ok(Node { deps, voice, gateway, admin, tree })
     }

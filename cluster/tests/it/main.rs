@@ -8,6 +8,7 @@ mod bus;
 mod cache;
 mod calls;
 mod catalog;
+mod charts;
 mod contract;
 mod flows;
 mod groups;

@@ -1,0 +1,80 @@
+{{/* What values say about groups, checked and completed. */}}
+
+{{/* The domains that exist, as in actors/src/lib.rs; a test compares them. */}}
+{{- define "branchline.domains" -}}
+agent-manager billing-manager call-manager customer-manager direct-manager flow-manager idempotency-manager number-manager registrar-manager route-manager tag-manager timeline-manager tts-manager webhook-manager
+{{- end -}}
+
+{{/* Every group as JSON, by name: groupDefaults, the group's own values, and what follows from them:
+     domains, and whether it is the gateway, has voice, has users, goes outward. */}}
+{{- define "branchline.groups" -}}
+{{- $ := . -}}
+{{- $domains := splitList " " (include "branchline.domains" .) -}}
+{{- $known := append $domains "gateway" -}}
+{{- $groups := dict -}}
+{{- $served := dict -}}
+{{- range $name, $own := .Values.groups -}}
+{{- if $own -}}
+{{- if has $name (list "mysql" "redis" "rabbitmq" "keys" "sip" "deny" "nodes" "voice" "outward" "http") -}}
+{{- fail (printf "groups.%s: this name is taken by another part of the chart" $name) -}}
+{{- end -}}
+{{- $group := mergeOverwrite (deepCopy $.Values.groupDefaults) (deepCopy $own) -}}
+{{- $all := list -}}
+{{- range $group.serve -}}
+{{- if eq . "*" -}}
+{{- $all = concat $all $known -}}
+{{- else if has . $known -}}
+{{- $all = append $all . -}}
+{{- else if has (printf "%s-manager" .) $known -}}
+{{- $all = append $all (printf "%s-manager" .) -}}
+{{- else -}}
+{{- fail (printf "groups.%s.serve: there is no domain %s; those that exist are: %s" $name . (join ", " $known)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $all -}}
+{{- if hasKey $served . -}}
+{{- fail (printf "%s is served by groups.%s and by groups.%s; it must be served by one (null removes a group)" . (get $served .) $name) -}}
+{{- end -}}
+{{- $_ := set $served . $name -}}
+{{- end -}}
+{{- $_ := set $group "domains" (without $all "gateway") -}}
+{{- $_ := set $group "gateway" (has "gateway" $all) -}}
+{{- $_ := set $group "voice" (has "call-manager" $all) -}}
+{{- $_ := set $group "users" (has "agent-manager" $all) -}}
+{{- $outward := or (has "call-manager" $all) (has "flow-manager" $all) (has "webhook-manager" $all) -}}
+{{- $speaks := and (has "tts-manager" $all) (hasKey $.Values.settings "speech-url") -}}
+{{- $_ := set $group "outward" (or $outward $speaks) -}}
+{{- $_ := set $group "least" (ternary $group.autoscaling.min $group.replicas $group.autoscaling.enabled) -}}
+{{- if and $group.autoscaling.enabled (gt (int $group.autoscaling.min) (int $group.autoscaling.max)) -}}
+{{- fail (printf "groups.%s.autoscaling: min is more than max" $name) -}}
+{{- end -}}
+{{- if and $group.persistence.enabled (not $group.stateful) -}}
+{{- fail (printf "groups.%s.persistence: a volume needs stateful: true" $name) -}}
+{{- end -}}
+{{- $_ := set $groups $name $group -}}
+{{- end -}}
+{{- end -}}
+{{- range $known -}}
+{{- if not (hasKey $served .) -}}
+{{- fail (printf "%s is served by no group" .) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $groups -}}
+{{- end -}}
+
+{{/* Nodes that share nothing are alone. */}}
+{{- define "branchline.check" -}}
+{{- $groups := include "branchline.groups" . | fromJson -}}
+{{- $nodes := 0 -}}
+{{- range $groups -}}
+{{- $nodes = add $nodes (ternary .autoscaling.max .replicas .autoscaling.enabled) -}}
+{{- end -}}
+{{- if gt (int $nodes) 1 -}}
+{{- range list "mysql" "rabbitmq" -}}
+{{- $it := index $.Values . -}}
+{{- if not (or $it.enabled $it.external.existingSecret) -}}
+{{- fail (printf "%d nodes need a common database and bus: set %s.enabled or %s.external.existingSecret, or serve everything with one node" (int $nodes) . .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

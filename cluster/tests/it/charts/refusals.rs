@@ -1,0 +1,50 @@
+//! Values that cannot be meant are refused, in words.
+
+use serde_json::{Value, json};
+
+use super::helm::{install, tool};
+
+fn check(set: &Value, expected: &str) {
+    let refused = install("refused", &json!({"set": set})).err();
+    let refused = refused.unwrap_or_else(|| panic!("{set} is accepted"));
+    assert!(refused.contains(expected), "{set}: {refused}");
+}
+
+#[test]
+fn values_that_leave_a_domain_out_or_invent_one_are_refused() {
+    if tool("").is_none() {
+        return;
+    }
+    check(&json!({"groups": {"flow": null}}), "flow-manager is served by no group");
+    check(&json!({"groups": {"gateway": null}}), "gateway is served by no group");
+    check(
+        &json!({"groups": {"flow": {"serve": ["flow", "tts", "sms"]}}}),
+        "groups.flow.serve: there is no domain sms",
+    );
+    check(
+        &json!({"groups": {"more": {"serve": ["tag"]}}}),
+        "tag-manager is served by groups.more and by groups.platform",
+    );
+    check(&json!({"groups": {"redis": {"serve": ["tag"]}}}), "groups.redis: this name is taken");
+}
+
+#[test]
+fn values_that_cannot_work_are_refused() {
+    if tool("").is_none() {
+        return;
+    }
+    check(
+        &json!({"mysql": {"enabled": false}}),
+        "23 nodes need a common database and bus: set mysql.enabled",
+    );
+    check(&json!({"rabbitmq": {"enabled": false}}), "set rabbitmq.enabled");
+    check(&json!({"groups": {"call": {"autoscaling": {"min": 11}}}}), "min is more than max");
+    check(&json!({"groups": {"gateway": {"persistence": {"enabled": true}}}}), "needs stateful: true");
+    check(&json!({"groups": {"A": {"serve": ["tag"]}}}), "'A' does not match pattern");
+    check(
+        &json!({"settings": {"store": "mysql://user:password@host/name"}}),
+        "additional properties 'store' not allowed",
+    );
+    check(&json!({"keys": {"node.key": "secret"}}), "additional properties 'node.key' not allowed");
+    check(&json!({"replicas": 3}), "additional properties 'replicas' not allowed");
+}

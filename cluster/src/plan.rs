@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::outward::Reach;
 use crate::speech;
 
+#[derive(Clone)]
 pub struct Plan {
     pub settings: Settings,
     pub data: PathBuf,

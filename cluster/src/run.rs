@@ -43,11 +43,28 @@ async fn carry_out(Cli { config, command }: Cli) -> Result<()> {
         Some(Command::Demo { stay }) => {
             let quiet = config.log.clone().unwrap_or_else(|| "warn".to_owned());
             telemetry::logs::start(&quiet, config.log_format(), "demo").map_err(Error::invalid)?;
-            demo::run(stay).await
+            demo::run(stay, shared(&config)?.as_ref()).await
         }
         Some(Command::Tree(at)) => cli::tree(&at.url(&config), &token(&config, at.token(&config))?).await,
         Some(Command::Calls { admin: at, watch }) => {
             cli::calls(&at.url(&config), &token(&config, at.token(&config))?, watch).await
+        }
+    }
+}
+
+/// What three nodes of the demo meet at; none of it is one node alone.
+fn shared(config: &Config) -> Result<Option<demo::Shared>> {
+    let store = config.store();
+    let shared = ["mysql", "mariadb"].contains(&store.scheme());
+    match (shared, config.cache.scheme() != "memory", config.bus.scheme() != "memory") {
+        (false, false, false) => Ok(None),
+        (true, true, true) => Ok(Some(demo::Shared {
+            store: store.url().to_owned(),
+            cache: config.cache.url().to_owned(),
+            bus: config.bus.url().to_owned(),
+        })),
+        _ => {
+            Err(Error::invalid("a demo on three nodes needs --store mysql:, --cache redis: and --bus amqp:"))
         }
     }
 }

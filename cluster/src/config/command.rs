@@ -19,6 +19,9 @@ pub struct Cli {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Starts a node with everything on it and makes a call from end to end
+    ///
+    /// With --store mysql:, --cache redis: and --bus amqp: it starts three nodes that meet there. The database must
+    /// be empty.
     Demo {
         /// Leaves the node running afterwards
         #[arg(long)]

@@ -6,52 +6,52 @@ mod places;
 mod receiver;
 mod scene;
 mod setup;
+mod stage;
 mod story;
 
 use protocol::{Error, Result};
 use tokio::time::{Duration, timeout};
 
-use crate::{Node, first};
 use places::Places;
 use receiver::Receiver;
+use stage::Stage;
+
+pub use stage::Shared;
 
 /// A demo that hangs is a demo that failed.
 const LONGEST: Duration = Duration::from_secs(90);
-const STOP: Duration = Duration::from_secs(5);
 
-pub async fn run(stay: bool) -> Result<()> {
+/// On one node with everything, or on three that meet at what is `shared`: an empty database, a cache, a broker.
+pub async fn run(stay: bool, shared: Option<&Shared>) -> Result<()> {
     let places = Places::find()?;
-    let played = timeout(LONGEST, play(&places, stay)).await;
+    let played = timeout(LONGEST, play(&places, stay, shared)).await;
     let outcome =
         played.unwrap_or_else(|_| Err(Error::unavailable("the demo did not come to its end in time")));
     places.clear();
     outcome
 }
 
-async fn play(places: &Places, stay: bool) -> Result<()> {
+async fn play(places: &Places, stay: bool, shared: Option<&Shared>) -> Result<()> {
     crate::telemetry::metrics::install();
-    println!("Starting a node in {}", places.folder.display());
     let receiver = Receiver::start().await?;
-    let node = Node::start(places.plan(receiver.address())).await?;
-    let welcome = first::welcome(&node.deps, &places.folder).await?;
-    let welcome = welcome.ok_or_else(|| Error::internal("the demo's folder is not empty"))?;
-    let story = story::Story::follow(&node).await?;
-    let outcome = scene::perform(places, &node, &welcome, &receiver).await;
-    let outcome = match outcome {
-        Ok(()) => story.complete().await,
-        Err(error) => Err(error),
-    };
-    if outcome.is_ok() {
-        println!(
-            "\nEverything was seen: the call, both tones, the webhooks with their signatures, the charge."
-        );
-    }
-    if stay && outcome.is_ok() {
-        welcome.show(&node);
-        println!("The node stays until you press Ctrl-C.");
-        let _ = tokio::signal::ctrl_c().await;
-    }
-    node.stop(STOP).await;
+    let stage = Stage::set(places, receiver.address(), shared).await?;
+    let outcome = perform(places, &stage, &receiver, stay).await;
+    stage.clear().await;
     receiver.stop().await;
     outcome
+}
+
+async fn perform(places: &Places, stage: &Stage, receiver: &Receiver, stay: bool) -> Result<()> {
+    let node = stage.front()?;
+    let welcome = stage.welcome(&places.folder).await?;
+    let story = story::Story::follow(node).await?;
+    scene::perform(places, node, &welcome, receiver).await?;
+    story.complete().await?;
+    println!("\nEverything was seen: the call, both tones, the webhooks with their signatures, the charge.");
+    if stay {
+        welcome.show(node);
+        println!("It all stays until you press Ctrl-C.");
+        let _ = tokio::signal::ctrl_c().await;
+    }
+    Ok(())
 }

@@ -222,5 +222,5 @@ async fn a_wrong_password_registers_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_sees_everything() {
-    cluster::demo::run(false).await.unwrap();
+    cluster::demo::run(false, None).await.unwrap();
 }

@@ -14,6 +14,9 @@ mod flows;
 mod groups;
 mod idempotency;
 mod kernel;
+#[path = "../../../persistence/tests/it/mariadb.rs"]
+#[expect(dead_code, reason = "the tests of the store do more with it")]
+mod mariadb;
 mod market;
 mod money;
 mod nodes;
@@ -30,5 +33,6 @@ mod socket;
 mod survival;
 mod tidy;
 mod timeline;
+mod trio;
 mod trunks;
 mod webhooks;

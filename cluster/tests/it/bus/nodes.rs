@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use cluster::Node;
 use protocol::Scope;
-use serde_json::{Value, json};
-use tokio::time::Duration;
+use serde_json::json;
+use tokio::time::{Duration, timeout};
 
 use super::broker;
-use crate::platform::{Platform, plan};
+use crate::platform::{PATIENCE, Platform, plan};
 
 /// What the other node serves.
 const AFAR: [&str; 2] = ["tag-manager", "timeline-manager"];
@@ -44,14 +44,12 @@ async fn an_http_request_is_answered_by_another_node_and_facts_cross_over_rabbit
     assert!(near.node.deps.store.get(of, Scope::Platform, id).await.unwrap().is_none(), "not kept here");
     assert!(far.deps.store.get(of, Scope::Platform, id).await.unwrap().is_some());
 
+    let mut there = far.deps.bus.watch().await.unwrap();
     let flow = near.made("flows", json!({"name": "f", "actions": []})).await;
-    for (path, r#type) in [(format!("tags/{tag}"), "tag_created"), (format!("flows/{flow}"), "flow_created")]
-    {
-        let noted = |page: &Value| {
-            page["result"].as_array().is_some_and(|rows| rows.iter().any(|row| row["event_type"] == r#type))
-        };
-        near.becomes(&format!("timelines/{path}/events"), noted).await;
-    }
+    let told = async { while there.recv().await.unwrap().data.get("id") != Some(&json!(flow)) {} };
+    timeout(PATIENCE, told).await.expect("told there");
+    let (_, story) = near.get(&format!("timelines/tags/{tag}/events")).await;
+    assert_eq!(story["result"].as_array().map(Vec::len), Some(2), "{story}");
 
     far.stop(Duration::from_secs(5)).await;
     let (status, answer) = near.get(&format!("tags/{tag}")).await;

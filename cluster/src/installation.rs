@@ -52,10 +52,15 @@ async fn agree(deps: &Deps, data: &Path, token_key: Option<&[u8]>) -> Result<()>
     let Some(token_key) = token_key else { return Ok(()) };
     // of a random key, so its hash tells nothing
     let hash: String = digest(&SHA256, token_key).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    match deps.store.agree("token.key", &hash).await? == hash {
-        true => Ok(()),
-        false => Err(differs("token.key", data)),
+    if deps.store.agree("token.key", &hash).await? == hash {
+        return Ok(());
     }
+    let others = deps.store.nodes().await?;
+    if others.iter().any(|peer| peer.alive && peer.node != deps.settings.node) {
+        return Err(differs("token.key", data));
+    }
+    // alone it may have a new one: whoever was logged in logs in again
+    deps.store.decide("token.key", &hash).await
 }
 
 fn differs(file: &str, data: &Path) -> Error {

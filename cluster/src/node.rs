@@ -165,18 +165,16 @@ fn grow(deps: &Deps, here: Vec<Mailbox>, names: Vec<&'static str>, consumers: Co
         supervisor.children = domain.children.clone();
         supervisor.child(mailbox.child()).as_child().isolated()
     };
-    let root = here.iter().map(domain).fold(Supervisor::new("node"), Supervisor::child);
+    // first, and so stopped last: nobody takes over what the others still say
+    let root = Supervisor::new("node").child(kernel::lease(deps, names));
+    let root = here.iter().map(domain).fold(root, Supervisor::child);
     let upkeep = Child::task("metrics", |token| async move {
         tokio::select! {
             () = token.cancelled() => Ok(()),
             () = telemetry::metrics::upkeep() => Err(Error::internal("it never ends")),
         }
     });
-    root.child(hold(consumers))
-        .child(kernel::outbox(deps))
-        .child(kernel::timers(deps))
-        .child(kernel::lease(deps, names))
-        .child(upkeep)
+    root.child(hold(consumers)).child(kernel::outbox(deps)).child(kernel::timers(deps)).child(upkeep)
 }
 
 /// Ends the consumers when its turn to stop has come, and only then.

@@ -66,7 +66,9 @@ async fn refused(calls: &Calls, by: &Context, number: &str) -> Result<()> {
     let mut fact = calls.rows().fact("", &Row::new(), by);
     fact.r#type = "call.outbound_whitelist_rejected".into();
     fact.data = patch([("customer_id", json!(by.customer()?)), ("destination", json!(number))]);
-    calls.deps.store.commit(protocol::ports::Unit { events: vec![fact], ..Default::default() }).await
+    let mut unit = protocol::ports::Unit::default();
+    calls.rows().tell(&mut unit, fact);
+    calls.deps.store.commit(unit).await
 }
 
 #[derive(Deserialize)]

@@ -216,7 +216,9 @@ impl Session {
         ]);
         fact.resource = "dtmf".into();
         fact.about = self.id;
-        self.calls.deps.store.commit(Unit { events: vec![fact], ..Unit::default() }).await
+        let mut unit = Unit::default();
+        self.calls.rows().tell(&mut unit, fact);
+        self.calls.deps.store.commit(unit).await
     }
 
     /// Asks the engine to end the leg. The row becomes `hangup` when the engine reports it.

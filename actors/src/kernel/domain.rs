@@ -283,9 +283,9 @@ impl Domain {
 }
 
 impl Follower {
-    /// Services of VoIPBIN give their events no id.
+    /// Services of VoIPBIN do not say which resource their events are about.
     fn wants(&self, event: &Event) -> bool {
-        event::covers(self.pattern, &event.r#type) && (!self.foreign || event.id.is_nil())
+        event::covers(self.pattern, &event.r#type) && (!self.foreign || event.resource.is_empty())
     }
 }
 

@@ -58,6 +58,10 @@ impl Follow {
         loop {
             let outcome = self.mailbox.follow(follower, event.clone(), Instant::now() + TRY).await;
             let Err(error) = outcome else { return Ok(()) };
+            // the domain has not begun: it is starting or full, which is no fault of the event
+            if error.unbegun {
+                return Err(error);
+            }
             let domain = self.mailbox.domain().name;
             metrics::counter!("follower_failures_total", "domain" => domain).increment(1);
             match pauses.next() {

@@ -41,8 +41,13 @@ async fn beat(deps: &Deps, serves: &[&str], sound: Option<Instant>) -> Result<()
     let renewed = timeout(LEASE / 2, deps.store.renew(serves)).await;
     renewed.map_err(|_| Error::unavailable("the store did not answer in time"))??;
     if sound.is_some_and(|since| since.elapsed() > LEASE) {
-        for node in deps.store.inherit().await? {
-            tracing::warn!(node, "a node is gone; its events and timers are this node's now");
+        match deps.store.inherit().await {
+            Ok(nodes) => nodes.into_iter().for_each(|node| {
+                tracing::warn!(node, "a node is gone; its events and timers are this node's now");
+            }),
+            Err(error) if error.is_fenced() => return Err(error),
+            // this node's own lease is well: it tries again with the next beat
+            Err(error) => tracing::warn!(%error, "a node is gone; what it left is not taken over yet"),
         }
     }
     Ok(())

@@ -219,9 +219,9 @@ impl Way {
     }
 }
 
-/// The lane of a fact: that of its row, or the one for facts about no row.
+/// The lane of a fact: that of the row it stands in line with, or the one for facts about no row.
 fn row(event: &Event) -> Uuid {
-    event.row_id().unwrap_or_default()
+    event.lane()
 }
 
 fn publish(bus: Arc<dyn Bus>, number: i64, event: Arc<Event>) -> BoxFuture<'static, Sent> {

@@ -198,9 +198,10 @@ impl Rows<'_> {
         }
     }
 
-    /// Adds a fact, with its place in the story.
-    fn tell(&self, unit: &mut Unit, event: Event) {
-        let entry = timeline::entry(Some(self.resource), &event);
+    /// Adds a fact, with its entry in the timeline. One about something else than these rows has no view.
+    pub(crate) fn tell(&self, unit: &mut Unit, event: Event) {
+        let own = (event.resource == self.resource.name).then_some(self.resource);
+        let entry = timeline::entry(own, &event);
         Rows { resource: &TIMELINE_EVENT, ..*self }.record(unit, entry);
         unit.events.push(event);
     }

@@ -28,7 +28,7 @@ pub(crate) fn entry(resource: Option<&Resource>, event: &Event) -> Row {
         ("customer_id".to_owned(), json!(event.customer_id().unwrap_or_default())),
         ("event_type".to_owned(), json!(event.r#type)),
         ("publisher".to_owned(), json!(event.publisher)),
-        ("resource_type".to_owned(), json!(event.resource)),
+        ("resource_type".to_owned(), json!(resource.map_or(&*event.resource, |resource| resource.name))),
         ("resource_id".to_owned(), json!(event.row_id().unwrap_or_default())),
         ("activeflow_id".to_owned(), json!(activeflow_of(event))),
         ("data".to_owned(), json!(view)),

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use protocol::ports::{Deps, Unit};
-use protocol::{Event, Result, Status};
+use protocol::{Catalog, Event, Resource, Result, Status};
 
 use super::rows;
 use crate::kernel::timeline;
 
 pub(super) async fn record(deps: Arc<Deps>, event: Arc<Event>) -> Result<()> {
-    let resource = deps.catalog()?.named(&event.resource).map(|entry| entry.resource);
+    let resource = resource(deps.catalog()?, &event.r#type);
     let mut unit = Unit::default();
     rows(&deps).record(&mut unit, timeline::entry(resource, &event));
     match deps.store.commit(unit).await {
@@ -17,4 +17,16 @@ pub(super) async fn record(deps: Arc<Deps>, event: Arc<Event>) -> Result<()> {
         Err(error) if error.status == Status::AlreadyExists => Ok(()),
         outcome => outcome,
     }
+}
+
+/// `confbridge_joined` is about a confbridge: the longest name that the type begins with.
+fn resource(catalog: &Catalog, r#type: &str) -> Option<&'static Resource> {
+    let names =
+        |resource: &&Resource| r#type.strip_prefix(resource.name).is_some_and(|what| what.starts_with('_'));
+    catalog
+        .entries
+        .iter()
+        .map(|entry| entry.resource)
+        .filter(names)
+        .max_by_key(|resource| resource.name.len())
 }

@@ -116,11 +116,10 @@ async fn an_event_of_a_service_of_voipbin_is_noted_too() {
     let pair = Pair::start().await;
     let tag = uuid::Uuid::now_v7();
     let customer = pair.near.get("customer").await.1["id"].clone();
-    // without an id of its own: VoIPBIN's services send none
+    // VoIPBIN's services send neither an id nor the name of the resource
     let event = json!({
         "type": "tag_created", "publisher": "tag-manager", "data_type": "application/json",
         "data": {"id": tag, "customer_id": customer, "name": "theirs"},
-        "resource": "tag",
     });
     let event = serde_json::from_value(event).unwrap();
     MemoryBus::new(pair.broker.clone()).publish(std::sync::Arc::new(event)).await.unwrap();

@@ -83,3 +83,14 @@ async fn what_a_dead_node_did_not_say_another_says_for_it() {
     dead.close().await;
     heir.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_alone_may_have_a_new_key_for_its_tokens() {
+    let platform = Platform::start().await;
+    let operator = platform.operator().await;
+    std::fs::remove_file(platform.folder.join("token.key")).unwrap();
+    let platform = platform.restart().await;
+    assert_eq!(platform.send_as(&operator, "GET", "v1.0/tags", json!(null)).await.0, 401, "signed out");
+    assert_eq!(platform.send_as(&platform.operator().await, "GET", "v1.0/tags", json!(null)).await.0, 200);
+    platform.stop().await;
+}

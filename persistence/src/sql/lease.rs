@@ -62,6 +62,11 @@ impl Lease {
         serves.with(Kind::Text, &*self.node)?.with(Kind::Int, self.epoch).map(Step::Plain)
     }
 
+    /// Another lease for whoever is busy with something else than renewing it.
+    pub(super) fn extend(&self) -> Result<Step> {
+        self.of(format!("UPDATE nodes SET until = {} WHERE node = ? AND epoch = ?", until())).map(Step::Plain)
+    }
+
     /// It is free at once: this node stops, or has nothing left to look after.
     pub(super) fn end(&self) -> Result<Step> {
         let end = format!("UPDATE nodes SET until = {NOW} - INTERVAL 1 SECOND WHERE node = ? AND epoch = ?");

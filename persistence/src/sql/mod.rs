@@ -116,8 +116,9 @@ impl<D: Dialect> SqlStore<D> {
     }
 
     /// What a dead node has left becomes this node's. It has its name meanwhile, so that nobody else does this.
-    async fn look_after(&self, dead: &Lease) -> Result<()> {
-        let (taken, steps) = dead.inherit(&self.node)?;
+    async fn look_after(&self, own: &Lease, dead: &Lease) -> Result<()> {
+        let (taken, mut steps) = dead.inherit(&self.node)?;
+        steps.push(own.extend()?);
         self.run(steps, true).await?;
         loop {
             let pending = outbox::pending(&taken.node, 0, INHERITED)?;
@@ -125,7 +126,10 @@ impl<D: Dialect> SqlStore<D> {
             if events.is_empty() {
                 return self.run(vec![taken.end()?], false).await;
             }
-            self.run(taken.adopt(&self.node, events)?, true).await?;
+            let mut steps = taken.adopt(&self.node, events)?;
+            // however much there is, this node must not look dead meanwhile
+            steps.push(own.extend()?);
+            self.run(steps, true).await?;
         }
     }
 }
@@ -246,19 +250,25 @@ impl<D: Dialect> Store for SqlStore<D> {
     }
 
     async fn inherit(&self) -> Result<Vec<String>> {
-        if self.lease.is_none() {
-            return Ok(Vec::new());
-        }
-        let mut names = Vec::new();
+        let Some(own) = &self.lease else { return Ok(Vec::new()) };
+        let (mut names, mut failed) = (Vec::new(), None);
         for dead in self.reader.all(lease::dead(&self.node)?, lease::read_dead::<D>).await? {
-            match self.look_after(&dead).await {
+            match self.look_after(own, &dead).await {
                 Ok(()) => names.push(dead.node),
                 // somebody was faster, or it is back
                 Err(error) if error.is_conflict() => {}
-                Err(error) => return Err(error),
+                // the others are not to blame
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(names)
+        if names.is_empty() { failed.map_or(Ok(names), Err) } else { Ok(names) }
+    }
+
+    async fn decide(&self, name: &str, value: &str) -> Result<()> {
+        let values = "INSERT INTO agreed (name, value) VALUES (?, ?)";
+        let decide = Statement::new(format!("{values} {}", D::upsert("name", &["value"])));
+        let decide = decide.with(Kind::Text, name)?.with(Kind::Text, value)?;
+        self.run(vec![Step::Plain(decide)], false).await
     }
 
     async fn agree(&self, name: &str, value: &str) -> Result<String> {

@@ -20,6 +20,9 @@ const FULL: u32 = 13;
 /// `SQLITE_IOERR_SHMSIZE`: the shared memory file of the log could not grow.
 const FULL_SHM: u32 = 4874;
 
+/// Texts of at most so many statements stay prepared.
+const KEPT: usize = 16;
+
 impl Dialect for Sqlite {
     const ALONE: bool = true;
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
@@ -95,6 +98,8 @@ impl Dialect for Sqlite {
         let values = statements.iter().flat_map(|statement| &statement.values);
         let values = value::arguments::<Sqlite, i64>(values, |time| time.timestamp_micros());
         let query = query_with(AssertSqlSafe(texts.join("; ")), values.map_err(failed(0))?);
+        // longer ones are hardly ever the same again
+        let query = query.persistent(statements.len() <= KEPT);
         let mut matched = Vec::with_capacity(statements.len());
         let mut done = conn.fetch_many(query);
         while let Some(next) = done.next().await {

@@ -164,6 +164,8 @@ async fn nodes_agree_on_what_the_first_one_said() {
     let said: Vec<_> = said.into_iter().map(Result::unwrap).collect();
     assert_eq!(said[0], said[1]);
     assert_eq!(two.agree("other", "3").await.unwrap(), "3");
+    two.decide("key", "4").await.unwrap();
+    assert_eq!(one.agree("key", "1").await.unwrap(), "4");
     one.close().await;
     two.close().await;
 }

@@ -157,6 +157,8 @@ pub trait Store: Send + Sync {
     async fn inherit(&self) -> Result<Vec<String>>;
     /// What all nodes must agree on: the value that the first one gave this name.
     async fn agree(&self, name: &str, value: &str) -> Result<String>;
+    /// What they must agree on from now on, whatever it was.
+    async fn decide(&self, name: &str, value: &str) -> Result<()>;
 
     async fn health(&self) -> Result<()>;
     /// Finishes what was accepted and closes. Later calls answer `Unavailable`.

@@ -1,4 +1,5 @@
-//! Requests of other nodes: taken when there is a place, acknowledged when they are answered.
+//! Requests of other nodes: taken when there is a place; acknowledged when they are answered, or before they
+//! begin if they change something.
 //!
 //! What this node cannot begin soon goes back to the queue, where a node that has a place takes it, or where
 //! it expires with the patience of its caller.
@@ -140,6 +141,12 @@ fn ready(server: Arc<dyn Serve>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
 /// A channel that is gone takes neither answer nor acknowledgement: then the broker has given the request to
 /// somebody else.
 async fn respond(channel: Channel, since: Instant, delivery: Delivery, server: Arc<dyn Serve>) {
+    // what changes something is never carried out twice: when this connection is lost, whether it was done is
+    // unknown, and that is the caller's to find out
+    let reads = wire::only_reads(&delivery.data);
+    if !reads && delivery.ack(BasicAckOptions::default()).await.is_err() {
+        return;
+    }
     let until = since + wire::left(&delivery.properties);
     if Instant::now() + TOO_LATE < until {
         let response = answer(&delivery.data, until, server).await;
@@ -150,5 +157,7 @@ async fn respond(channel: Channel, since: Instant, delivery: Delivery, server: A
             let _ = channel.basic_publish("".into(), to.clone(), options, &body, properties).await;
         }
     }
-    let _ = delivery.ack(BasicAckOptions::default()).await;
+    if reads {
+        let _ = delivery.ack(BasicAckOptions::default()).await;
+    }
 }

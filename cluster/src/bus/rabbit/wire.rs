@@ -58,6 +58,15 @@ pub(super) fn left(properties: &BasicProperties) -> Duration {
     patience(u64::try_from(*left).ok())
 }
 
+/// May the request be carried out twice? One that cannot be read changes nothing.
+pub(super) fn only_reads(request: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Asked {
+        method: String,
+    }
+    serde_json::from_slice::<Asked>(request).map_or(true, |asked| asked.method == "GET")
+}
+
 /// An event of VoIPBIN's own services has neither id nor time: it gets the time of receipt, as VoIPBIN's
 /// timeline has it, and an id that lasts until it is delivered again.
 pub(super) fn event(delivery: &Delivery) -> Result<Event, serde_json::Error> {

@@ -38,7 +38,10 @@ fn values_that_cannot_work_are_refused() {
         "23 nodes need a common database and bus: set mysql.enabled",
     );
     check(&json!({"rabbitmq": {"enabled": false}}), "set rabbitmq.enabled");
-    check(&json!({"groups": {"call": {"autoscaling": {"min": 11}}}}), "min is more than max");
+    check(
+        &json!({"groups": {"call": {"autoscaling": {"enabled": true, "min": 11}}}}),
+        "min is more than max",
+    );
     check(&json!({"groups": {"gateway": {"persistence": {"enabled": true}}}}), "needs stateful: true");
     check(&json!({"groups": {"A": {"serve": ["tag"]}}}), "'A' does not match pattern");
     check(

@@ -78,6 +78,10 @@ impl Store for Switch {
         self.through()?.inherit().await
     }
 
+    async fn decide(&self, name: &str, value: &str) -> Result<()> {
+        self.through()?.decide(name, value).await
+    }
+
     async fn agree(&self, name: &str, value: &str) -> Result<String> {
         self.through()?.agree(name, value).await
     }

@@ -199,7 +199,9 @@ impl Worker for Server {
             }
             Work::Event(_, _, _, reply) if reply.is_closed() => {}
             Work::Event(name, event, deadline, reply) => {
-                drop(reply.send(ended(deadline + GRACE, self.domain.take(name, event)).await));
+                let done = ended(deadline + GRACE, self.domain.take(name, event)).await;
+                // a domain further inside that had not begun is no excuse: this one has
+                drop(reply.send(done.map_err(Error::begun)));
             }
         }
         Ok(job.key)

@@ -15,6 +15,7 @@ use uuid::Uuid;
 /// A first start on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(90);
 const ATTEMPTS: u32 = 3;
+const HANG_LIMIT: Duration = Duration::from_secs(5);
 /// Every test gets a virtual host of its own.
 const VHOSTS: usize = 32;
 const PROGRAM: &str = "rabbitmq-server";
@@ -100,11 +101,17 @@ impl RabbitMq {
     }
 
     /// Its process stands still and its connections stay open, until it goes on.
-    pub(crate) fn hang(&self, hangs: bool) {
+    pub(crate) async fn hang(&self, hangs: bool) {
         let group = fs::read_to_string(self.folder.join("server")).unwrap();
         let signal = if hangs { "-STOP" } else { "-CONT" };
         let done = Command::new("kill").args([signal, "--", &format!("-{}", group.trim())]).status().unwrap();
         assert!(done.success());
+        // the signal is on its way when kill returns, and every thread has to see it
+        let until = Instant::now() + HANG_LIMIT;
+        while hangs && !stands_still(group.trim()) {
+            assert!(Instant::now() < until, "the broker goes on");
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// On the same data.
@@ -198,4 +205,21 @@ fn free_ports() -> [u16; 3] {
     let mut free = (0..1000).map(random).filter(is_free);
     let mut next = || free.next().unwrap();
     [next(), next(), next()]
+}
+
+/// Every thread of every process of the group is stopped (proc(5): state, ppid, pgrp after the name).
+fn stands_still(group: &str) -> bool {
+    let state = |stat: &Path| {
+        let stat = fs::read_to_string(stat).ok()?;
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned);
+        Some((fields.next()?, fields.nth(1)?))
+    };
+    let mine = |stat: &Path| state(stat).is_some_and(|(_, of)| of == group);
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());
+    processes.filter(|process| mine(&process.join("stat"))).all(|process| {
+        let threads = fs::read_dir(process.join("task")).into_iter().flatten().filter_map(Result::ok);
+        threads.into_iter().all(|thread| {
+            state(&thread.path().join("stat")).is_none_or(|(state, _)| matches!(&*state, "T" | "Z"))
+        })
+    })
 }

@@ -130,7 +130,7 @@ async fn a_broker_that_hangs_holds_nobody_up() {
     bus.publish(event(row, 1)).await.unwrap();
     bus.ask(QUEUE, request(5000)).await.unwrap();
 
-    broker.hang(true);
+    broker.hang(true).await;
     let began = Instant::now();
     let (healthy, asked, published) =
         tokio::join!(bus.health(), bus.ask(QUEUE, request(30_000)), bus.publish(event(row, 2)));
@@ -139,7 +139,7 @@ async fn a_broker_that_hangs_holds_nobody_up() {
     }
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 
-    broker.hang(false);
+    broker.hang(false).await;
     it_is_served_again(&bus).await;
     while bus.publish(event(row, 3)).await.is_err() {
         assert!(began.elapsed() < 3 * SOON, "it takes no events again");

@@ -9,6 +9,7 @@ mod directory;
 pub mod first;
 mod installation;
 mod keys;
+mod listen;
 mod node;
 pub mod outward;
 mod plan;

@@ -13,7 +13,7 @@ use crate::directory::{Desk, Directory};
 use crate::outward::Web;
 use crate::plan::Plan;
 use crate::probe::Health;
-use crate::{admin, bus, installation, keys, speech, telemetry};
+use crate::{admin, bus, installation, keys, listen, speech, telemetry};
 
 /// What serves HTTP, in the list of what a node serves.
 const GATEWAY: &str = "gateway";
@@ -32,10 +32,10 @@ type Consumers = Vec<Box<dyn Send + Sync>>;
 
 impl Node {
     pub async fn start(plan: Plan) -> Result<Node> {
+        prepare(&plan)?;
         let Plan { settings, data, store, cache, bus, broker, serve, voice, gateway, reach, speech, .. } =
             plan;
         let bus = bus::open(&bus, broker, &settings.node).await?;
-        make(&data)?;
         let node = settings.node.clone();
         let store = persistence::open(&store, &node, &actors::resources()).await.map_err(of("--store"))?;
         let cache = persistence::cache::open(&cache).await.map_err(of("--cache"))?;
@@ -94,6 +94,11 @@ impl Node {
         self.tree.stop().await;
         self.deps.store.close().await;
     }
+}
+
+fn prepare(plan: &Plan) -> Result<()> {
+    listen::check(plan, serves(&plan.serve, GATEWAY))?;
+    make(&plan.data)
 }
 
 fn make(folder: &Path) -> Result<()> {

@@ -55,6 +55,22 @@ async fn a_node_that_does_not_fit_the_others_is_refused_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_start_by_mistake_does_not_end_the_first() {
+    let Some(database) = MariaDb::start().await else { return };
+    let store = database.database().await;
+    let mut again = None;
+    let first = Platform::with(|plan| {
+        plan.store = store;
+        again = Some(plan.clone());
+    })
+    .await;
+    let refused = Node::start(again.unwrap()).await.err().unwrap();
+    assert!(refused.message.contains("--sip: cannot listen on"), "{refused}");
+    first.made("tags", json!({"name": "still here"})).await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_dead_node_did_not_say_another_says_for_it() {
     let Some(database) = MariaDb::start().await else { return };
     let url = database.database().await;

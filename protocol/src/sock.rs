@@ -47,6 +47,11 @@ pub fn node_queue(domain: &str, node: &str) -> String {
     format!("bin-manager.{domain}.request.{node}")
 }
 
+/// The queue of one node for what operators and other nodes ask of the node itself. Ours, not VoIPBIN's.
+pub fn admin_queue(node: &str) -> String {
+    format!("branchline.admin.request.{node}")
+}
+
 /// The exchange that `domain` publishes its facts to.
 pub fn event_exchange(domain: &str) -> String {
     format!("bin-manager.{domain}.event")

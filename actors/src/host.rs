@@ -20,7 +20,7 @@ use crate::registrar::api::{Bind, EXTENSION, FindGate, FindSecret, GateAnswer};
 pub struct Host(OnceLock<Deps>);
 
 /// Dialogs in the journal of the store.
-const DIALOG: &str = "dialog";
+pub(crate) const DIALOG: &str = "dialog";
 
 impl Host {
     /// The domains are there: requests of the engine reach them from now on.
@@ -68,6 +68,7 @@ impl VoiceHost for Host {
     }
 
     async fn incoming(&self, incoming: Incoming) -> Result<()> {
+        let deps = self.deps()?;
         let arrive = Arrive {
             leg: incoming.leg,
             subject: incoming.subject,
@@ -75,8 +76,9 @@ impl VoiceHost for Host {
             to: incoming.to,
             source: incoming.source,
             sip_call_id: incoming.sip_call_id,
+            node: deps.settings.node.clone(),
         };
-        self.deps()?.ask_all(&CALL, arrive, &Context::own(Scope::Platform)).await
+        deps.ask_all(&CALL, arrive, &Context::own(Scope::Platform)).await
     }
 }
 

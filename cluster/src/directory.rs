@@ -12,11 +12,10 @@ use serde_json::Value;
 use crate::retry;
 
 /// Where a resource is served.
-enum Place {
-    /// By a domain of this node.
-    Here(Mailbox),
-    /// By whichever node takes from this queue.
-    Elsewhere(String),
+struct Place {
+    domain: &'static str,
+    /// By a domain of this node, or by whichever node takes from the domain's queue.
+    here: Option<Mailbox>,
 }
 
 /// The way to every domain. Empty until the domains have started.
@@ -34,35 +33,58 @@ impl Directory {
 
     /// Fills the directory: domains in `here` are served by these mailboxes, all others elsewhere.
     pub(crate) fn open(&self, catalog: &Catalog, here: &[Mailbox]) {
-        let place = |domain: &str| match here.iter().find(|mailbox| mailbox.domain().name == domain) {
-            Some(mailbox) => Place::Here(mailbox.clone()),
-            None => Place::Elsewhere(sock::request_queue(domain)),
+        let place = |domain| {
+            let here = here.iter().find(|mailbox| mailbox.domain().name == domain).cloned();
+            Place { domain, here }
         };
         let places = catalog.entries.iter().map(|entry| (entry.resource.name, place(entry.domain)));
         let _ = self.places.set(places.collect());
     }
 }
 
+impl Directory {
+    fn place(&self, request: &Request) -> Result<&Place> {
+        let places = self.places.get().ok_or_else(|| Error::unbegun("the node is starting"))?;
+        places.get(request.resource.name).ok_or_else(catalog::no_route)
+    }
+
+    async fn send(&self, queue: &str, request: Request) -> Result<Value> {
+        // encoded anew for every attempt: it carries the time that is left
+        let ask = || self.bus.ask(queue, sock::Request::encode(&request, &self.node));
+        let again = matches!(request.op, Op::List(_) | Op::Get(_));
+        retry::patiently(again, request.context.deadline, ask).await?.into()
+    }
+}
+
 #[async_trait]
 impl Dispatch for Directory {
     async fn ask(&self, request: Request) -> Result<Value> {
-        let places = self.places.get().ok_or_else(|| Error::unbegun("the node is starting"))?;
-        match places.get(request.resource.name).ok_or_else(catalog::no_route)? {
-            Place::Here(mailbox) => mailbox.ask(request).await,
-            Place::Elsewhere(queue) => {
-                // encoded anew for every attempt: it carries the time that is left
-                let ask = || self.bus.ask(queue, sock::Request::encode(&request, &self.node));
-                let again = matches!(request.op, Op::List(_) | Op::Get(_));
-                retry::patiently(again, request.context.deadline, ask).await?.into()
-            }
+        let place = self.place(&request)?;
+        match &place.here {
+            Some(mailbox) => mailbox.ask(request).await,
+            None => self.send(&sock::request_queue(place.domain), request).await,
         }
     }
+
+    async fn ask_at(&self, node: &str, request: Request) -> Result<Value> {
+        let queue = sock::node_queue(self.place(&request)?.domain, node);
+        self.send(&queue, request).await
+    }
+}
+
+/// Whose requests a desk answers.
+pub(crate) enum Asked {
+    /// Any node's; what is about something that lives elsewhere goes there.
+    Domain,
+    /// Those about what lives here: they were sent to this very node.
+    Node,
 }
 
 /// Answers what other nodes ask of a domain of this node.
 pub(crate) struct Desk {
     pub(crate) mailbox: Mailbox,
     pub(crate) catalog: Arc<OnceLock<Catalog>>,
+    pub(crate) asked: Asked,
 }
 
 #[async_trait]
@@ -74,7 +96,10 @@ impl Serve for Desk {
     async fn serve(&self, request: sock::Request) -> sock::Response {
         let catalog = self.catalog.get().ok_or_else(|| Error::unavailable("the node is starting"));
         match catalog.and_then(|catalog| request.decode(catalog)) {
-            Ok(request) => self.mailbox.ask(request).await.into(),
+            Ok(request) => match self.asked {
+                Asked::Domain => self.mailbox.ask(request).await.into(),
+                Asked::Node => self.mailbox.ask_here(request).await.into(),
+            },
             Err(error) => Result::<Value>::Err(error).into(),
         }
     }

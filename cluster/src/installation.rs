@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use actors::kernel::{Kind, Mailbox};
+use actors::kernel::Mailbox;
 use protocol::ports::Deps;
 use protocol::{Error, Result};
 use ring::digest::{SHA256, digest};
@@ -13,7 +13,7 @@ const SEALED: &str = "branchline";
 /// Joins the nodes that share the store, with the domains that are `here`. Answers their names.
 ///
 /// # Errors
-/// The keys in `data` are not those of the other nodes, or a domain of live things is served by another node.
+/// The keys in `data` are not those of the other nodes.
 pub(crate) async fn join(
     deps: &Deps,
     here: &[Mailbox],
@@ -23,23 +23,6 @@ pub(crate) async fn join(
     agree(deps, data, token_key).await?;
     let names: Vec<_> = here.iter().map(|mailbox| mailbox.domain().name).collect();
     deps.store.renew(&names).await?;
-    let live = here.iter().map(Mailbox::domain);
-    let live = live.filter(|domain| domain.children.iter().any(|child| child.kind == Kind::Live));
-    let peers = deps.store.nodes().await?;
-    for domain in live {
-        let other = peers.iter().find(|peer| {
-            peer.alive
-                && peer.node != deps.settings.node
-                && peer.serves.iter().any(|name| name == domain.name)
-        });
-        if let Some(other) = other {
-            let (domain, node) = (domain.name.trim_end_matches("-manager"), &other.node);
-            return Err(Error::unavailable(format!(
-                "--serve: {domain} is served by the node {node}, and what is live there cannot be shared yet; \
-                 leave it out here, or stop that node"
-            )));
-        }
-    }
     Ok(names)
 }
 

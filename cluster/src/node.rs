@@ -9,7 +9,7 @@ use protocol::ports::{Cache, Deps, SystemClock};
 use protocol::{Catalog, Error, Result, sock};
 use tokio::time::{Duration, Instant};
 
-use crate::directory::{Desk, Directory};
+use crate::directory::{Asked, Desk, Directory};
 use crate::outward::Web;
 use crate::plan::Plan;
 use crate::probe::Health;
@@ -150,8 +150,12 @@ async fn attend(deps: &Deps, here: &[Mailbox], named: &Named) -> Result<Consumer
     let mut consumers = Vec::new();
     for mailbox in here {
         let name = mailbox.domain().name;
-        let desk = Arc::new(Desk { mailbox: mailbox.clone(), catalog: deps.catalog.clone() });
-        consumers.push(deps.bus.serve(&sock::request_queue(name), desk).await?);
+        let (catalog, node) = (&deps.catalog, &deps.settings.node);
+        let desk = |asked| Arc::new(Desk { mailbox: mailbox.clone(), catalog: catalog.clone(), asked });
+        if mailbox.domain().has_residents() {
+            consumers.push(deps.bus.serve(&sock::node_queue(name, node), desk(Asked::Node)).await?);
+        }
+        consumers.push(deps.bus.serve(&sock::request_queue(name), desk(Asked::Domain)).await?);
         if mailbox.domain().follows_anything() {
             let follow = Arc::new(Follow { mailbox: mailbox.clone(), deps: deps.clone() });
             consumers.push(deps.bus.subscribe(&sock::subscribe_queue(name), follow).await?);
@@ -179,7 +183,9 @@ fn grow(deps: &Deps, here: Vec<Mailbox>, names: Vec<&'static str>, consumers: Co
             () = telemetry::metrics::upkeep() => Err(Error::internal("it never ends")),
         }
     });
-    root.child(hold(consumers)).child(kernel::outbox(deps)).child(kernel::timers(deps)).child(upkeep)
+    let root = root.child(hold(consumers)).child(kernel::outbox(deps)).child(kernel::timers(deps));
+    // what another node has left is taken over by whoever can do all of its work
+    root.child(kernel::heir(deps, &here)).child(upkeep)
 }
 
 /// Ends the consumers when its turn to stop has come, and only then.

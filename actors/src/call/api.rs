@@ -45,6 +45,17 @@ pub(crate) struct Finished {
     pub(crate) error: String,
 }
 
+/// Has the call that is asked end another one when it ends itself. Refused by one that is over.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Chain {
+    pub(crate) call_id: Uuid,
+}
+
+impl Command for Chain {
+    const VERB: Verb = Verb::internal("chain");
+    type Reply = ();
+}
+
 /// Ends a call on behalf of its flow.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct EndCall {
@@ -122,6 +133,8 @@ pub(crate) struct Arrive {
     pub(crate) to: Party,
     pub(crate) source: IpAddr,
     pub(crate) sip_call_id: String,
+    /// The node that has the leg.
+    pub(crate) node: String,
 }
 
 impl Command for Arrive {

@@ -28,6 +28,10 @@ struct Plan {
 }
 
 pub(super) async fn arrive(calls: Arc<Calls>, _: Context, arrive: Arrive) -> Result<()> {
+    if arrive.node != calls.deps.settings.node {
+        // its leg could not be commanded from here
+        return Err(Error::unavailable("the node that was called serves no calls"));
+    }
     let platform = Context::own(Scope::Platform);
     let plan = match &arrive.subject {
         Some(Subject::Extension { id, customer_id }) => {

@@ -3,15 +3,23 @@
 use std::sync::Arc;
 
 use protocol::ports::Deps;
-use protocol::{Context, Error, Result, Row, Scope};
+use protocol::{Context, Error, Result, Row, Scope, read};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::api::EndCall;
 use super::bridge::Bridge;
 use super::group::Group;
 use super::session::{Msg, Session};
+use super::status::{Reason, Status};
 use super::{CALL, CONFBRIDGE, GROUPCALL, NAME, OUTBOUND_CONFIG};
 use crate::kernel::{Live, Rows};
+
+#[derive(Deserialize)]
+struct Standing {
+    status: Status,
+}
 
 pub(crate) struct Calls {
     pub(super) deps: Deps,
@@ -49,14 +57,32 @@ impl Calls {
         self.live.insist(id, first)
     }
 
+    /// Ends a call wherever it is; of one that is over already nobody hears.
+    pub(super) async fn end(&self, id: Uuid, by: &Context) {
+        if self.live.insist(id, Msg::End(Reason::Normal, None)).is_ok() {
+            return;
+        }
+        if let Err(error) = self.deps.ask(&CALL, id, EndCall { reason: Reason::Normal }, by).await {
+            tracing::warn!(call = %id, %error, "a call that should end was not told");
+        }
+    }
+
     /// The live call that the scope may touch, or the state error of one that is over.
     pub(super) async fn up(&self, by: &Context, id: Uuid) -> Result<()> {
         if self.live.has(id) {
             return Ok(());
         }
-        self.rows().get(by.scope, id).await?;
-        Err(Error::state("the call has ended"))
+        if is_over(&self.rows().get(by.scope, id).await?)? {
+            return Err(Error::state("the call has ended"));
+        }
+        // its node restarts, or another one is taking it over
+        Err(Error::unavailable("the call is being rebuilt; try again"))
     }
+}
+
+/// Has the call of this row ended?
+pub(super) fn is_over(row: &Row) -> Result<bool> {
+    Ok(read::<Standing>(row)?.status == Status::Hangup)
 }
 
 /// The context of what a call does by itself.

@@ -16,9 +16,7 @@ use crate::kernel::id_of;
 
 pub(super) async fn connect(calls: Arc<Calls>, by: Context, id: Uuid, to: ConnectTo) -> Result<Connected> {
     let caller = calls.rows().get(by.scope, id).await?;
-    if !calls.live.has(id) {
-        return Err(Error::state("the call has ended"));
-    }
+    calls.up(&by, id).await?;
     let bridge = to.key;
     let placed = match open(&calls, &by, bridge, &caller).await {
         Err(error) if error.status == Status::AlreadyExists => under_way(&calls, &by, bridge).await?,

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use protocol::{Context, Event, Result, Row, Scope};
-use tokio::sync::oneshot;
+use protocol::{Context, Event, Op, Result, Row, Scope};
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::calls::Calls;
-use super::{group, session};
+use super::calls::{Calls, is_over};
+use super::{CALL, group, session};
 use crate::kernel::id_of;
 
 pub(super) async fn call(calls: Arc<Calls>, by: Context, id: Uuid) -> Result<Row> {
-    calls.rows().get(by.scope, id).await?;
-    if calls.live.has(id) {
-        return calls.live.ask(id, &by, session::Msg::Delete).await;
+    let row = calls.rows().get(by.scope, id).await?;
+    if !calls.live.has(id) && is_over(&row)? {
+        return calls.rows().delete(id, &by).await;
     }
-    calls.rows().delete(id, &by).await
+    calls.up(&by, id).await?;
+    calls.live.ask(id, &by, session::Msg::Delete).await
 }
 
 pub(super) async fn group(calls: Arc<Calls>, by: Context, id: Uuid) -> Result<Row> {
@@ -33,10 +34,10 @@ pub(super) async fn customer_deleted(calls: Arc<Calls>, event: Arc<Event>) -> Re
     let rows = calls.rows();
     rows.each(customer, |row| async move {
         let id = id_of(&row)?;
-        let (reply, _) = oneshot::channel();
-        match calls.live.insist(id, session::Msg::Delete(reply)) {
-            Ok(()) => Ok(()),
-            Err(_) => calls.rows().delete(id, by).await.map(drop),
+        match is_over(&row)? {
+            true => calls.rows().delete(id, by).await.map(drop),
+            // wherever it is
+            false => calls.deps.op(&CALL, Op::Delete(id), Value::Null, by).await.map(drop),
         }
     })
     .await?;

@@ -26,6 +26,7 @@ use protocol::catalog::Locate;
 use protocol::ports::Deps;
 use protocol::{Access, Field, Mount, Ops, Resource, Rule};
 
+use crate::host::DIALOG;
 use crate::kernel::{Child, Domain};
 use calls::Calls;
 
@@ -148,10 +149,12 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
     serve_calls(domain, &calls)
         .mount(Mount::new("service_agents/calls", Locate::Rows, Ops::READ).access(Access::all(Rule::Own)))
         .resource(&GROUPCALL)
+        .lives(&calls.groups, &["hangup"])
         .create(&calls, group::create)
         .delete(&calls, delete::group)
         .direct(&calls, group::hangup)
         .resource(&CONFBRIDGE)
+        .lives(&calls.bridges, &["terminated"])
         .resource(&OUTBOUND_CONFIG)
         .create(&calls, outbound::create)
         .mount(Mount::new("outbound_config", Locate::Only, own).access(Access::ADMIN))
@@ -179,12 +182,15 @@ const ASKS: &[&str] = &[
 fn serve_calls(domain: Domain, calls: &Arc<Calls>) -> Domain {
     domain
         .resource(&CALL)
+        .lives(&calls.live, &["hangup"])
+        .journals(DIALOG)
         .create(calls, place::create)
         .delete(calls, delete::call)
         .direct(calls, act::act)
         .direct(calls, act::cut_short)
         .direct(calls, hangup::hangup)
         .direct(calls, hangup::end)
+        .direct(calls, outgoing::chain)
         .direct(calls, media::throw::<media::Hold>)
         .direct(calls, media::throw::<media::Unhold>)
         .direct(calls, media::mute)

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::api::Chain;
 use super::calls::{Calls, patch};
-use super::outbound;
 use super::session::Msg;
 use super::status::Reason;
+use super::{CALL, outbound};
 use crate::agent::api::{AGENT, FindByAddress};
 use crate::billing::api::{ACCOUNT, ReserveCall};
 use crate::customer::api::{CUSTOMER, Profile, ReadProfile};
@@ -149,8 +150,13 @@ async fn store(calls: &Arc<Calls>, by: &Context, leg: Leg, ways: Vec<Way>) -> Re
 async fn ends_with(calls: &Calls, by: &Context, leg: &Leg) -> Result<()> {
     match leg.master_call_id.is_nil() {
         true => Ok(()),
-        false => calls.live.ask(leg.master_call_id, by, |reply| Msg::Chain(leg.id, reply)).await,
+        false => calls.deps.ask(&CALL, leg.master_call_id, Chain { call_id: leg.id }, by).await,
     }
+}
+
+pub(super) async fn chain(calls: Arc<Calls>, by: Context, id: Uuid, chain: Chain) -> Result<()> {
+    calls.up(&by, id).await?;
+    calls.live.ask(id, &by, |reply| Msg::Chain(chain.call_id, reply)).await
 }
 
 /// The agent that is called, best effort: a call does not fail for it.

@@ -8,11 +8,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::bridge::{self, Bridge};
-use super::calls::{Calls, patch};
+use super::calls::{Calls, is_over, patch};
 use super::group::{self, Group};
 use super::session::{Msg, Session};
 use super::status::STATUSES;
-use crate::kernel::{Keeper, Rows, id_of};
+use crate::kernel::{Keeper, Live, Living, Rows, id_of};
 
 /// The most things of one kind that a node can have left behind.
 const MOST: u32 = 20_000;
@@ -23,10 +23,17 @@ async fn left_behind(calls: &Calls, rows: Rows<'_>, over: &[&str], of: &[&str]) 
     rows.some(Scope::Platform, filter, MOST).await
 }
 
+fn is_alive<T: Living>(live: &Live<T>, row: &Row) -> bool {
+    id_of(row).is_ok_and(|id| live.has(id))
+}
+
 pub(super) struct Sessions(pub(super) Arc<Calls>);
 
 impl Sessions {
     async fn revive(&self, row: Row) -> Result<()> {
+        if is_over(&row)? {
+            return Ok(());
+        }
         let session = Session::new(self.0.clone(), row)?;
         let id = session.id;
         if self.0.live.spawn(id, session).await? {
@@ -37,12 +44,15 @@ impl Sessions {
 }
 
 impl Keeper for Sessions {
+    /// The engine first: a call asks it what is true.
     async fn recover(&self) -> Result<()> {
+        self.0.deps.voice.resume().await?;
         let rows = left_behind(&self.0, self.0.rows(), &["hangup"], STATUSES).await?;
-        if !rows.is_empty() {
-            tracing::info!(calls = rows.len(), "calls resumed");
+        let lost: Vec<_> = rows.into_iter().filter(|row| !is_alive(&self.0.live, row)).collect();
+        if !lost.is_empty() {
+            tracing::info!(calls = lost.len(), "calls resumed");
         }
-        for row in rows {
+        for row in lost {
             self.revive(row).await?;
         }
         Ok(())
@@ -71,7 +81,9 @@ impl Keeper for Groups {
     async fn recover(&self) -> Result<()> {
         let of = ["progressing", "hangingup"];
         for row in left_behind(&self.0, self.0.group_rows(), &[], &of).await? {
-            self.rebuild(id_of(&row)?).await?;
+            if !is_alive(&self.0.groups, &row) {
+                self.rebuild(id_of(&row)?).await?;
+            }
         }
         Ok(())
     }
@@ -94,6 +106,10 @@ pub(super) async fn bridge(calls: &Arc<Calls>, id: Uuid) -> Result<()> {
     if row.get("status").is_some_and(|status| status == "terminated") {
         return Err(Error::state("the bridge is over"));
     }
+    if row.get("node").is_some_and(|node| *node != calls.deps.settings.node) {
+        // its members hear each other on the node that has their legs
+        return Err(Error::state("the bridge is on another node than the call"));
+    }
     calls.bridges.spawn(id, Bridge::new(calls.clone(), row)?).await.map(drop)
 }
 
@@ -103,7 +119,9 @@ impl Keeper for Bridges {
     async fn recover(&self) -> Result<()> {
         let of = ["progressing", "terminating"];
         for row in left_behind(&self.0, self.0.bridge_rows(), &[], &of).await? {
-            self.rebuild(id_of(&row)?).await?;
+            if !is_alive(&self.0.bridges, &row) {
+                self.rebuild(id_of(&row)?).await?;
+            }
         }
         Ok(())
     }

@@ -256,15 +256,16 @@ impl Session {
             ("hangup_cause", json!(cause)),
         ]);
         self.write(end, "hangup").await?;
-        self.farewell();
+        self.farewell().await;
         if self.delete {
             self.write(self.calls.rows().tombstone(), "deleted").await?;
         }
         Ok(Then::End)
     }
 
-    /// Tells everybody on this node who counted on this call.
-    fn farewell(&mut self) {
+    /// Tells everybody who counted on this call: its bridge and its group are on this node, what ends with it may
+    /// be anywhere.
+    async fn farewell(&mut self) {
         if let Some((_, Doing::Bridge(bridge))) = self.doing.take() {
             let _ = self.calls.bridges.insist(bridge, bridge::Msg::Left(self.id));
         }
@@ -276,7 +277,7 @@ impl Session {
         }
         let chained = self.row.get("chained_call_ids").and_then(Value::as_array).cloned().unwrap_or_default();
         for id in chained.iter().filter_map(|id| id.as_str()?.parse().ok()) {
-            let _ = self.calls.live.insist(id, Msg::End(Reason::Normal, None));
+            self.calls.end(id, &self.by()).await;
         }
     }
 

@@ -82,6 +82,7 @@ impl Flows {
             ("reference_type".to_owned(), json!(reference_type)),
             ("reference_id".to_owned(), json!(reference_id)),
             ("reference_activeflow_id".to_owned(), json!(reference_activeflow_id)),
+            ("node".to_owned(), json!(self.deps.settings.node)),
         ]);
         let row = self.rows().draft(unit, row, by)?;
         unit.journal.push(Journal::Put(self.entry(&read::<Subject>(&row)?, &state)));

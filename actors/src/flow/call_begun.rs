@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::action::{Action, Media};
 use super::begin::{Birth, Program, Sources};
 use super::flows::Flows;
-use super::machine::Input;
+use super::hear::Heard;
 use super::variables::{DIGITS, Texts};
 use crate::call::api::{CALL, EndCall, Reason};
 
@@ -66,7 +66,7 @@ pub(super) async fn created(flows: Arc<Flows>, event: Arc<Event>) -> Result<()> 
     let (id, customer, activeflow) = (call.id, call.customer_id, call.activeflow_id);
     let runs_at_once = call.is_incoming();
     match begin(&flows, call).await {
-        Ok(()) if runs_at_once => flows.tell(activeflow, Input::Start).await,
+        Ok(()) if runs_at_once => flows.tell(activeflow, Heard::Start).await,
         Ok(()) => Ok(()),
         Err(error) if matches!(error.status, Status::Unavailable | Status::Internal) => Err(error),
         Err(error) => {
@@ -115,14 +115,14 @@ pub(super) fn texts(given: Map<String, Value>) -> Texts {
 pub(super) async fn ringing(flows: Arc<Flows>, event: Arc<Event>) -> Result<()> {
     let call: Call = event.read()?;
     match call.is_incoming() || call.early_execution {
-        true => flows.tell(call.activeflow_id, Input::Start).await,
+        true => flows.tell(call.activeflow_id, Heard::Start).await,
         false => Ok(()),
     }
 }
 
 pub(super) async fn progressing(flows: Arc<Flows>, event: Arc<Event>) -> Result<()> {
     let call: Call = event.read()?;
-    flows.tell(call.activeflow_id, Input::Start).await
+    flows.tell(call.activeflow_id, Heard::Start).await
 }
 
 #[cfg(test)]

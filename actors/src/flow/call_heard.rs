@@ -8,7 +8,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::flows::Flows;
-use super::machine::{Input, Outcome};
+use super::hear::Heard;
 use crate::call::api::Finished;
 
 #[derive(Deserialize)]
@@ -19,13 +19,13 @@ struct Told {
 
 pub(super) async fn action_finished(flows: Arc<Flows>, event: Arc<Event>) -> Result<()> {
     let Told { activeflow_id, finished } = event.read()?;
-    flows.tell(activeflow_id, input(finished)).await
+    flows.tell(activeflow_id, heard(finished)).await
 }
 
-fn input(Finished { turn, error }: Finished) -> Input {
+fn heard(Finished { turn, error }: Finished) -> Heard {
     match error.is_empty() {
-        true => Input::Finished { turn, outcome: Outcome::default() },
-        false => Input::Failed { turn, message: error },
+        true => Heard::Finished(turn),
+        false => Heard::Failed(turn, error),
     }
 }
 
@@ -38,7 +38,7 @@ struct Pressed {
 pub(super) async fn dtmf_received(flows: Arc<Flows>, event: Arc<Event>) -> Result<()> {
     let Pressed { activeflow_id, digit } = event.read()?;
     match digit.chars().next() {
-        Some(digit) => flows.tell(activeflow_id, Input::Digit(digit)).await,
+        Some(digit) => flows.tell(activeflow_id, Heard::Digit(digit)).await,
         None => Ok(()),
     }
 }
@@ -50,7 +50,7 @@ struct Gone {
 
 pub(super) async fn hangup(flows: Arc<Flows>, event: Arc<Event>) -> Result<()> {
     let Gone { activeflow_id } = event.read()?;
-    flows.tell(activeflow_id, Input::Stop).await
+    flows.tell(activeflow_id, Heard::Stop).await
 }
 
 #[cfg(test)]
@@ -61,11 +61,10 @@ mod tests {
     #[test]
     fn an_error_in_the_report_is_a_failure_of_that_turn() {
         let turn = Turn { action_id: Uuid::max(), number: 7 };
-        for (error, expected) in [
-            ("", Input::Finished { turn, outcome: Outcome::default() }),
-            ("no sound", Input::Failed { turn, message: "no sound".to_owned() }),
-        ] {
-            assert_eq!(input(Finished { turn, error: error.to_owned() }), expected);
+        for (error, expected) in
+            [("", Heard::Finished(turn)), ("no sound", Heard::Failed(turn, "no sound".to_owned()))]
+        {
+            assert_eq!(heard(Finished { turn, error: error.to_owned() }), expected);
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::hear::{Hear, Heard};
 use super::machine::Input;
 use super::run::{Msg, Reply, Run, Subject};
 use super::state::State;
@@ -77,10 +78,13 @@ impl Flows {
         self.ask(by, id, |reply| Msg::Asked(input, reply)).await
     }
 
-    /// Tells an activeflow what happened. One that has ended, or never was, does not care.
-    pub(super) async fn tell(&self, id: Uuid, input: Input) -> Result<()> {
+    /// Tells an activeflow what happened, wherever it is. One that has ended, or never was, does not care.
+    pub(super) async fn tell(&self, id: Uuid, heard: Heard) -> Result<()> {
         let by = Context::own(Scope::Platform);
-        match self.ask(&by, id, |reply| Msg::Asked(input, reply)).await {
+        if !self.live.has(id) {
+            return self.deps.ask(&ACTIVEFLOW, id, Hear { heard }, &by).await;
+        }
+        match self.ask(&by, id, |reply| Msg::Asked(heard.into(), reply)).await {
             Err(error) if error.status != Status::FailedPrecondition => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }

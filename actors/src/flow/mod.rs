@@ -15,6 +15,7 @@ mod digits;
 mod direct_hash;
 mod ended;
 mod flows;
+mod hear;
 mod literal;
 mod machine;
 mod option;
@@ -78,6 +79,7 @@ pub(crate) static ACTIVEFLOW: Resource = Resource::new(
         Field::id("forward_action_id"),
         Field::list("executed_actions"),
         Field::int("execute_count").internal(),
+        Field::text("node").filter().internal(),
         // only of a creation: what runs and with what is journalled, not stored in the row
         Field::list("actions").create().internal(),
         Field::map("variables").create().internal(),
@@ -95,9 +97,12 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .update(&flows, save::update)
         .on(&flows, direct_hash::regenerate)
         .resource(&ACTIVEFLOW)
+        .lives(&flows.live, &["ended"])
+        .journals(flows::JOURNAL)
         .create(&flows, create::create)
         .delete(&flows, stop::delete)
         .direct(&flows, stop::stop)
+        .direct(&flows, hear::hear)
         .direct(&flows, service::push_actions)
         .direct(&flows, service::add_actions)
         .direct(&flows, service::stop_service)

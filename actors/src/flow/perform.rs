@@ -4,8 +4,7 @@
 use bytes::Bytes;
 use http::Method;
 use protocol::ports::Send as Outgoing;
-use protocol::{Error, Result, Status, read};
-use serde::Deserialize;
+use protocol::{Error, Result, Status};
 use serde_json::{Map, Value, json};
 use tokio::time::{Duration, sleep};
 use uuid::Uuid;
@@ -20,16 +19,11 @@ use super::state::{State, Turn};
 use crate::call::api::{Act, CALL, ConnectTo, CutShort, Place};
 use crate::webhook::api::{DELIVERY, SendWebhook};
 
-/// Pauses between the tries while another domain is unavailable: as long as one that crashed needs to be
-/// back. The caller hears silence meanwhile.
-const PAUSES: [Duration; 6] = [
-    Duration::from_millis(100),
-    Duration::from_millis(400),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-];
+/// Tries while another domain is unavailable, and the pauses between them: together as long as a node needs to
+/// be back, or another one to take over what it had. The caller hears silence meanwhile.
+const TRIES: u32 = 20;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A caller waits while the next actions are fetched.
 const FETCH_TIME: Duration = Duration::from_secs(10);
 /// The largest list of actions that may be stored.
@@ -58,15 +52,10 @@ impl Report {
 
 /// Has the call begin an action. Asked twice for one turn, it does it once.
 pub(super) async fn act(flows: &Flows, of: &Subject, turn: Turn, instruction: &Instruction) -> Report {
-    let attempt = || async {
+    let by = of.by();
+    let attempt = || {
         let act = Act { turn, instruction: instruction.clone() };
-        match flows.deps.ask(&CALL, of.reference_id, act, &of.by()).await {
-            // said also of a call that a restarted node has not taken up again yet
-            Err(error) if error.status == Status::FailedPrecondition && is_up(flows, of).await? => {
-                Err(Error::unavailable("the call is being rebuilt"))
-            }
-            outcome => outcome,
-        }
+        flows.deps.ask(&CALL, of.reference_id, act, &by)
     };
     match patiently(|error| error.status == Status::Unavailable, attempt).await {
         Ok(()) => Report::Began,
@@ -225,31 +214,18 @@ fn is_surely_undone(error: &Error) -> bool {
     error.status == Status::Unavailable && error.reason != "REQUEST_TIMEOUT"
 }
 
-/// Tries again while `again` says so, as often as there are pauses.
+/// Tries again while `again` says so.
 async fn patiently<T, F>(again: impl Fn(&Error) -> bool, attempt: impl Fn() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    for pause in PAUSES {
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..TRIES {
         match attempt().await {
             Err(error) if again(&error) => sleep(pause).await,
             outcome => return outcome,
         }
+        pause = (2 * pause).min(LONGEST_PAUSE);
     }
     attempt().await
-}
-
-#[derive(Deserialize)]
-struct Life {
-    status: String,
-}
-
-async fn is_up(flows: &Flows, of: &Subject) -> Result<bool> {
-    let get = protocol::Op::Get(of.reference_id);
-    match flows.deps.op(&CALL, get, Value::Null, &of.by()).await {
-        Ok(Value::Object(call)) => Ok(read::<Life>(&call)?.status != "hangup"),
-        Ok(_) => Ok(false),
-        Err(error) if error.status == Status::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
 }

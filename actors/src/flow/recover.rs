@@ -34,7 +34,8 @@ impl Keeper for Runs {
     /// One that cannot be read is given up; the others go on.
     async fn recover(&self) -> Result<()> {
         let node = &self.0.deps.settings.node;
-        let entries = self.0.deps.store.journal(JOURNAL, Some(node)).await?;
+        let mut entries = self.0.deps.store.journal(JOURNAL, Some(node)).await?;
+        entries.retain(|entry| !self.0.live.has(entry.id));
         if !entries.is_empty() {
             tracing::info!(activeflows = entries.len(), "activeflows resumed");
         }

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use protocol::ports::Deps;
+use protocol::ports::{Deps, Residents};
 use protocol::{
     Command, Context, Entry, Error, Event, Method, Mount, Op, Request, Resource, Result, Row, Verb, event,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::home::Home;
+use super::live::{Live, Living};
 use super::{Child, Rows};
 
 type Reply = BoxFuture<'static, Result<Value>>;
@@ -48,6 +50,8 @@ pub struct Domain {
     handlers: HashMap<(&'static str, Slot), Handler>,
     direct: HashMap<(&'static str, Slot), Handler>,
     followers: Vec<Follower>,
+    homes: HashMap<&'static str, Home>,
+    journal: Vec<&'static str>,
 }
 
 impl Domain {
@@ -62,6 +66,8 @@ impl Domain {
             handlers: HashMap::new(),
             direct: HashMap::new(),
             followers: Vec::new(),
+            homes: HashMap::new(),
+            journal: Vec::new(),
         }
     }
 
@@ -73,6 +79,20 @@ impl Domain {
     /// Serves a resource: the five plain operations, until one of them is replaced.
     pub fn resource(mut self, resource: &'static Resource) -> Self {
         self.entries.push(Entry { domain: self.name, resource, verbs: Vec::new(), asks: Vec::new() });
+        self
+    }
+
+    /// Rows of the resource last added stand for live things: requests about one go to the node of its column
+    /// `node`, as long as its column `status` is none of `over`, and a node that is gone leaves them to another.
+    pub(crate) fn lives<T: Living>(mut self, live: &Live<T>, over: &'static [&'static str]) -> Self {
+        let resource = self.last().resource;
+        self.homes.insert(resource.name, Home::new(resource, live, over));
+        self
+    }
+
+    /// Entries of this kind in the journal belong to what lives here, and go with it to another node.
+    pub(crate) fn journals(mut self, kind: &'static str) -> Self {
+        self.journal.push(kind);
         self
     }
 
@@ -236,6 +256,33 @@ impl Domain {
 
     fn last_mut(&mut self) -> &mut Entry {
         self.entries.last_mut().expect("resource() comes before what belongs to it")
+    }
+
+    /// The other node on which the item of this request lives, if there is one.
+    pub(super) async fn elsewhere(&self, request: &Request) -> Result<Option<String>> {
+        match self.homes.get(request.resource.name) {
+            Some(home) => home.elsewhere(request, &self.deps).await,
+            None => Ok(None),
+        }
+    }
+
+    pub(super) async fn send(&self, node: &str, request: Request) -> Result<Value> {
+        self.deps.peers.ask_at(node, request).await
+    }
+
+    /// Does anything live in this domain that is on one node at a time?
+    pub fn has_residents(&self) -> bool {
+        !self.homes.is_empty()
+    }
+
+    pub(super) fn residents(&self) -> Residents {
+        let rows = self.homes.values().map(|home| (home.resource, home.live())).collect();
+        Residents { rows, journal: self.journal.clone() }
+    }
+
+    /// Rebuilds what has become this node's meanwhile.
+    pub(super) fn recover(&self) {
+        self.homes.values().for_each(Home::recover);
     }
 
     /// The answer of a verb that needs no worker, if the request is one.

@@ -1,7 +1,8 @@
-//! The node's lease on its name, renewed while it lives, and what nodes have left behind that died.
+//! The node's lease on its name, renewed while it lives.
 //!
 //! An outage of the store ends nobody: whoever can renew again goes on. Only a process that finds its name
-//! taken by another one ends, and at once, because its supervisor cannot make that right.
+//! taken by another one ends, and at once, because its supervisor cannot make that right. One that neither the
+//! store nor the bus can hear falls silent: others may carry its calls by now.
 
 use protocol::ports::{Deps, LEASE};
 use protocol::{Error, Result};
@@ -9,8 +10,14 @@ use tokio::time::{Duration, Instant, sleep, timeout};
 
 use super::Child;
 
-/// How often the lease is renewed: an outage of some seconds costs no node its name.
-const BEAT: Duration = Duration::from_secs(2);
+/// How often the lease is renewed: well within the silence after which others look for this node.
+const BEAT: Duration = Duration::from_millis(400);
+/// A store that takes longer is asked again; meanwhile the bus decides.
+const RENEWAL: Duration = Duration::from_millis(800);
+/// The bus has to say so faster than others ask it.
+const HEALTH: Duration = Duration::from_millis(300);
+/// The word of the bus alone holds until it is asked again.
+const WORD: Duration = BEAT.saturating_add(RENEWAL).saturating_add(HEALTH);
 
 /// `serves` is what other nodes read of this one.
 pub fn lease(deps: &Deps, serves: Vec<&'static str>) -> Child {
@@ -22,33 +29,22 @@ pub fn lease(deps: &Deps, serves: Vec<&'static str>) -> Child {
 }
 
 async fn keep(deps: &Deps, serves: &[&str]) -> Result<()> {
-    // while the store was away for all, all look dead: who has heard of the others for a whole lease knows
-    let mut sound: Option<Instant> = None;
     loop {
-        match beat(deps, serves, sound).await {
-            Ok(()) => drop(sound.get_or_insert_with(Instant::now)),
+        let begun = Instant::now();
+        match renew(deps, serves).await {
+            Ok(()) => deps.voice.trust(begun + LEASE),
             Err(error) if error.is_fenced() => return Err(error),
             Err(error) => {
-                sound = None;
                 tracing::warn!(%error, "lease not renewed");
+                let heard = timeout(HEALTH, deps.bus.health()).await.is_ok_and(|health| health.is_ok());
+                deps.voice.trust(Instant::now() + if heard { WORD } else { Duration::ZERO });
             }
         }
         sleep(BEAT).await;
     }
 }
 
-async fn beat(deps: &Deps, serves: &[&str], sound: Option<Instant>) -> Result<()> {
-    let renewed = timeout(LEASE / 2, deps.store.renew(serves)).await;
-    renewed.map_err(|_| Error::unavailable("the store did not answer in time"))??;
-    if sound.is_some_and(|since| since.elapsed() > LEASE) {
-        match deps.store.inherit().await {
-            Ok(nodes) => nodes.into_iter().for_each(|node| {
-                tracing::warn!(node, "a node is gone; its events and timers are this node's now");
-            }),
-            Err(error) if error.is_fenced() => return Err(error),
-            // this node's own lease is well: it tries again with the next beat
-            Err(error) => tracing::warn!(%error, "a node is gone; what it left is not taken over yet"),
-        }
-    }
-    Ok(())
+async fn renew(deps: &Deps, serves: &[&str]) -> Result<()> {
+    let renewed = timeout(RENEWAL, deps.store.renew(serves)).await;
+    renewed.map_err(|_| Error::unavailable("the store did not answer in time"))?
 }

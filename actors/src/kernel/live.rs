@@ -92,6 +92,8 @@ pub(crate) struct Live<T: Living>(Arc<Mutex<Registry<T::Message>>>);
 
 struct Registry<M: Send + 'static> {
     nursery: Option<ActorCell>,
+    /// Has the nursery rebuild what is stored.
+    recover: Option<Box<dyn Fn() + Send>>,
     known: HashMap<Uuid, Known<M>>,
     ids: HashMap<ActorId, Uuid>,
     /// Crashed and not yet rebuilt.
@@ -110,6 +112,7 @@ impl<T: Living> Default for Live<T> {
     fn default() -> Self {
         Live(Arc::new(Mutex::new(Registry {
             nursery: None,
+            recover: None,
             known: HashMap::new(),
             ids: HashMap::new(),
             broken: HashSet::new(),
@@ -256,9 +259,19 @@ impl<T: Living> Live<T> {
         branch.crowd(move |most| list.leaves(most), find);
     }
 
-    /// Those that start from now on are this nursery's children.
-    pub(super) fn open(&self, nursery: ActorCell) {
-        self.lock().nursery = Some(nursery);
+    /// Those that start from now on are this nursery's children, and it rebuilds what is stored.
+    pub(super) fn open(&self, nursery: ActorCell, recover: impl Fn() + Send + 'static) {
+        let mut registry = self.lock();
+        registry.nursery = Some(nursery);
+        registry.recover = Some(Box::new(recover));
+    }
+
+    /// Rebuilds what is stored for this node and not alive: it may have become this node's just now. A domain
+    /// that is starting does so by itself.
+    pub(super) fn recover(&self) {
+        if let Some(recover) = &self.lock().recover {
+            recover();
+        }
     }
 
     /// It is no longer about to be rebuilt.

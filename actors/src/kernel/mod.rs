@@ -3,6 +3,8 @@
 mod child;
 mod domain;
 mod follow;
+mod heir;
+mod home;
 mod lease;
 mod live;
 mod nursery;
@@ -19,6 +21,7 @@ mod tree;
 pub use child::{Child, Halt, Restart};
 pub use domain::Domain;
 pub use follow::{DEAD_EVENT, Follow};
+pub use heir::heir;
 pub use lease::lease;
 pub(crate) use live::{Alarm, Live, Living, Myself, Then};
 pub(crate) use nursery::Keeper;

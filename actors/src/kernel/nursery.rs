@@ -24,7 +24,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// How the live things of one kind come back.
 pub(crate) trait Keeper: Send + Sync + 'static {
-    /// Rebuilds everything that this node left behind. Runs when the domain starts.
+    /// Rebuilds everything that is stored for this node and not alive. Runs when the domain starts, and when it
+    /// has taken over what another node left behind.
     fn recover(&self) -> impl Future<Output = Result<()>> + Send;
     /// Rebuilds one thing whose actor crashed.
     fn rebuild(&self, id: Uuid) -> impl Future<Output = Result<()>> + Send;
@@ -43,9 +44,11 @@ impl Child {
                 live.clear().await;
                 let nursery = Nursery { live: live.clone(), keeper };
                 let (nursery, _) = Actor::spawn_linked(None, nursery, (), parent).await?;
-                live.open(nursery.get_cell());
-                // it recovers what is stored after the domain's other children have started
-                let _ = nursery.cast(Order::Recover);
+                let again = nursery.clone();
+                let recover = move || drop(again.cast(Order::Recover));
+                // what is stored is recovered after the domain's other children have started
+                recover();
+                live.open(nursery.get_cell(), recover);
                 Ok(Started { cell: nursery.get_cell(), halt: Halt::Stop })
             }
         })

@@ -76,10 +76,28 @@ impl Mailbox {
         let _ = self.credits.acquire().await;
     }
 
-    /// Has the domain answer the request. Full: `Unavailable` at once, and `unbegun`: only this domain's own
-    /// door says so. Late: `REQUEST_TIMEOUT`.
+    /// Has the domain answer the request, on the node where its item lives. Full: `Unavailable` at once, and
+    /// `unbegun`: only this domain's own door says so. Late: `REQUEST_TIMEOUT`.
     pub async fn ask(&self, request: Request) -> Result<Value> {
-        let credit = self.credits.clone().try_acquire_owned().map_err(|_| refused(self.domain.name))?;
+        let credit = self.credit()?;
+        let deadline = request.context.deadline;
+        let elsewhere = timeout_at(deadline, self.domain.elsewhere(&request)).await;
+        match elsewhere.map_err(|_| Error::timeout())?? {
+            Some(node) => self.domain.send(&node, request).await,
+            None => self.answer(request, credit).await,
+        }
+    }
+
+    /// As [`Mailbox::ask`], for a request that was sent here because its item was here.
+    pub async fn ask_here(&self, request: Request) -> Result<Value> {
+        self.answer(request, self.credit()?).await
+    }
+
+    fn credit(&self) -> Result<OwnedSemaphorePermit> {
+        self.credits.clone().try_acquire_owned().map_err(|_| refused(self.domain.name))
+    }
+
+    async fn answer(&self, request: Request, credit: OwnedSemaphorePermit) -> Result<Value> {
         let deadline = request.context.deadline;
         if let Some(verb) = self.domain.at_once(&request) {
             // a verb of a live thing waits in that thing's mailbox, not in a worker

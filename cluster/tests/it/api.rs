@@ -102,6 +102,20 @@ impl Api {
         self.send("DELETE", &format!("v1.0/{path}"), Value::Null).await
     }
 
+    /// Asks again until the answer has this status.
+    pub(crate) async fn answers(&self, method: &str, path: &str, status: u16) {
+        let limit = Instant::now() + PATIENCE;
+        let path = format!("v1.0/{path}");
+        loop {
+            let (got, answer) = self.send(method, &path, Value::Null).await;
+            if got == status {
+                return;
+            }
+            assert!(Instant::now() < limit, "{method} {path}: {got} {answer}");
+            sleep(LOOK).await;
+        }
+    }
+
     /// A creation that must succeed; the row.
     pub(crate) async fn row(&self, path: &str, body: Value) -> Value {
         let (status, row) = self.post(path, body).await;

@@ -1,6 +1,7 @@
 //! Calls that outlive the process that carries them: the real program, killed in the middle of them.
 
 mod program;
+mod takeover;
 
 use protocol::ports::voice::{CAUSE_NORMAL, LegEvent, LegId};
 use serde_json::{Value, json};

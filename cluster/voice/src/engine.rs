@@ -14,6 +14,7 @@ use protocol::ports::voice::{
 use protocol::{Error, Result};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::call::{Input, Signal, leg};
@@ -24,6 +25,7 @@ use crate::sip::auth::Gatekeeper;
 use crate::sip::registrar::Terms;
 use crate::sip::transact::Wire;
 use crate::table::Table;
+use crate::trust::Trust;
 use crate::{admit, dial, resume};
 
 /// Signalling needs little; more threads would only take them from media.
@@ -56,6 +58,7 @@ pub(crate) struct Shared {
     pub invites: Table<(String, String, u32), LegId>,
     pub admissions: Arc<Semaphore>,
     pub tasks: TaskTracker,
+    trust: Trust,
     stopping: AtomicBool,
     reports: mpsc::Sender<Report>,
 }
@@ -125,11 +128,13 @@ async fn open(settings: Settings, outside: Outside) -> Result<(Arc<Shared>, mpsc
     let tasks = TaskTracker::new();
     let (stray, strays) = mpsc::channel(STRAYS);
     let (reports, reported) = mpsc::channel(REPORTS);
-    let (wire, incoming) = Wire::bind(&settings, stray, tasks.clone()).await?;
+    let trust = Trust::default();
+    let (wire, incoming) = Wire::bind(&settings, stray, (tasks.clone(), trust.clone())).await?;
     let config = media::Config {
         bind: settings.rtp_bind,
         ports: settings.rtp_ports.clone(),
         timeout: settings.rtp_timeout,
+        trust: trust.clone(),
     };
     let (media, heard) = Media::start(config)
         .map_err(|error| Error::unavailable(format!("--rtp: cannot start media: {error}")))?;
@@ -145,6 +150,7 @@ async fn open(settings: Settings, outside: Outside) -> Result<(Arc<Shared>, mpsc
         dialogs: Table::default(),
         invites: Table::default(),
         tasks,
+        trust,
         stopping: AtomicBool::new(false),
         reports,
     });
@@ -301,5 +307,15 @@ impl VoiceEngine for Engine {
 
     fn legs(&self) -> usize {
         self.shared.legs()
+    }
+
+    fn trust(&self, until: Instant) {
+        self.shared.trust.set(until);
+    }
+
+    async fn resume(&self) -> Result<usize> {
+        let shared = self.shared.clone();
+        let resumed = self.run(async move { resume::all(&shared).await }).await;
+        resumed.unwrap_or_else(|| Err(Error::unavailable("The engine has stopped.")))
     }
 }

@@ -17,6 +17,7 @@ mod resume;
 mod settings;
 mod sip;
 mod table;
+mod trust;
 
 pub use carrier::{Carrier, Far};
 pub use engine::{Engine, start};

@@ -12,6 +12,7 @@ use protocol::ports::voice::{
 };
 use protocol::{Error, Result, Status};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// Reports that may wait; a test that reads none of so many is wrong.
 const REPORTS: usize = 10_000;
@@ -214,5 +215,13 @@ impl VoiceEngine for MemoryEngine {
 
     fn legs(&self) -> usize {
         self.inside().legs.len()
+    }
+
+    /// It has no peers.
+    fn trust(&self, _: Instant) {}
+
+    /// It has no journal.
+    async fn resume(&self) -> Result<usize> {
+        Ok(0)
     }
 }

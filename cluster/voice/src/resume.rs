@@ -1,8 +1,10 @@
 //! What a restarted engine does with the dialogs it finds (docs: the write-ahead rules): it goes on, on the same
 //! address, with the bytes that were journalled. Open server transactions are made again before anything is
-//! read, or a CANCEL would find nobody.
+//! read, or a CANCEL would find nobody. An engine that takes over another one's dialogs, or has another address
+//! than before, moves their peers to it.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,33 +16,47 @@ use tracing::{info, warn};
 
 use crate::call::dialog::Serving;
 use crate::call::leg::{Handle, Leg, MAILBOX};
-use crate::call::{Dialog, Effect, Phase, Role, Timer, finish};
+use crate::call::{Dialog, Effect, Phase, Role, Timer, finish, moved};
 use crate::engine::Shared;
+use crate::sip::headers::Target;
 use crate::sip::transact::Reply;
 
 /// What the peer may still repeat of a leg that had ended.
 const LINGER: Duration = Duration::from_secs(32);
 
-pub(crate) async fn all(shared: &Arc<Shared>) -> Result<()> {
+/// Goes on with what the journal has and is not here yet.
+pub(crate) async fn all(shared: &Arc<Shared>) -> Result<usize> {
+    let mut resumed = 0;
     for (leg, state) in shared.outside.all().await? {
+        if shared.legs.get(&leg).is_some() {
+            continue;
+        }
         match serde_json::from_slice::<Dialog>(&state) {
-            Ok(dialog) => one(shared, leg, dialog).await,
+            Ok(dialog) => resumed += usize::from(one(shared, leg, dialog).await),
             Err(error) => {
                 warn!(%leg, %error, "journalled dialog not readable, erased");
                 shared.outside.erase(leg).await?;
             }
         }
     }
-    Ok(())
+    Ok(resumed)
 }
 
-async fn one(shared: &Arc<Shared>, id: LegId, mut dialog: Dialog) {
+async fn one(shared: &Arc<Shared>, id: LegId, mut dialog: Dialog) -> bool {
     let (mailbox, inputs) = mpsc::channel(MAILBOX);
     let handle = Handle::new(mailbox, dialog.state());
-    shared.legs.insert(id, handle.clone());
+    if !shared.legs.claim(id, handle.clone()) {
+        return false;
+    }
+    let user = Target::parse(&dialog.contact).map(|target| target.user).unwrap_or_default();
+    let own = shared.wire.own(&dialog.path, &user);
+    let moved = moved::rename(&mut dialog, &own);
     let mut effects = Vec::new();
     if !dialog.is_over() {
-        effects.extend(media(shared, id, &mut dialog).await);
+        effects.extend(media(shared, id, (&mut dialog, own.address.ip())).await);
+    }
+    if moved {
+        effects.extend(moved::settle(&mut dialog));
     }
     if let Some(identity) = dialog.identity() {
         shared.invites.insert(identity, id);
@@ -51,22 +67,30 @@ async fn one(shared: &Arc<Shared>, id: LegId, mut dialog: Dialog) {
             Some(reply) => _ = replies.insert(serving.cseq, reply),
             None => effects.extend(unreachable(&mut dialog)),
         }
-        let answer = serving.answer.as_deref().and_then(|bytes| Response::try_from(bytes).ok());
-        effects.extend(
-            answer.map(|response| Effect::Respond { cseq: serving.cseq, response: Box::new(response) }),
-        );
+        effects.extend(repeat(&serving));
     }
-    if let Some(pending) = &dialog.pending
-        && let Ok(request) = Request::try_from(pending.bytes.as_str())
-    {
-        effects.push(Effect::Ask(Box::new(request)));
+    if !moved {
+        effects.extend(ask_again(&dialog));
     }
     effects.extend(timer(&dialog));
     dialog.cancelled = false;
-    info!(leg = %id, phase = ?dialog.phase, "dialog resumed");
+    info!(leg = %id, phase = ?dialog.phase, moved, "dialog resumed");
     let leg =
         Leg { id, dialog, shared: shared.clone(), handle, inputs, replies, timers: Vec::new(), parked: None };
     shared.tasks.spawn(leg.run(effects));
+    true
+}
+
+/// The answer that the peer may not have got.
+fn repeat(serving: &Serving) -> Option<Effect> {
+    let response = Response::try_from(serving.answer.as_deref()?).ok()?;
+    Some(Effect::Respond { cseq: serving.cseq, response: Box::new(response) })
+}
+
+/// The request of ours that may not have been sent.
+fn ask_again(dialog: &Dialog) -> Option<Effect> {
+    let request = Request::try_from(dialog.pending.as_ref()?.bytes.as_str()).ok()?;
+    Some(Effect::Ask(Box::new(request)))
 }
 
 async fn again(shared: &Shared, dialog: &Dialog, serving: &Serving, handle: &Handle) -> Option<Reply> {
@@ -95,7 +119,7 @@ fn timer(dialog: &Dialog) -> Option<Effect> {
 }
 
 /// The same port and the same stream where possible; another port is told to the peer by re-INVITE.
-async fn media(shared: &Shared, id: LegId, dialog: &mut Dialog) -> Vec<Effect> {
+async fn media(shared: &Shared, id: LegId, (dialog, ip): (&mut Dialog, IpAddr)) -> Vec<Effect> {
     let anchor = match shared.media.open(id, Some(dialog.anchor)).await {
         Ok(anchor) => anchor,
         Err(error) => {
@@ -103,8 +127,8 @@ async fn media(shared: &Shared, id: LegId, dialog: &mut Dialog) -> Vec<Effect> {
             return Vec::new();
         }
     };
+    dialog.session.moved(SocketAddr::new(ip, anchor.port));
     if anchor.port != dialog.anchor.port {
-        dialog.session.moved(anchor.port);
         dialog.hold = Some(dialog.session.held);
     }
     dialog.anchor = anchor;

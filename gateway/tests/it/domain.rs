@@ -238,6 +238,10 @@ fn is_in(row: &Row, resource: &Resource, scope: Scope) -> bool {
 
 #[async_trait]
 impl Dispatch for Domain {
+    async fn ask_at(&self, _: &str, request: Request) -> Result<Value> {
+        self.ask(request).await
+    }
+
     async fn ask(&self, request: Request) -> Result<Value> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let word = format!("{:?} {} {:?}", request.context.scope, request.resource.name, request.op);

@@ -4,7 +4,7 @@
 //! because every transaction asks for its own epoch first and locks it until it ends. Where a process has its
 //! database to itself there are no leases; the lock of the file is enough.
 
-use protocol::ports::{LEASE, Peer};
+use protocol::ports::{LEASE, Peer, QUIET, Residents};
 use protocol::{Error, Event, Kind, Result};
 use serde_json::Value;
 use sqlx::{Connection as _, SqlSafeStr as _};
@@ -21,6 +21,11 @@ const NOW: &str = "UTC_TIMESTAMP(6)";
 
 fn until() -> String {
     format!("{NOW} + INTERVAL {} SECOND", LEASE.as_secs())
+}
+
+/// A node of before this moment of the end of its lease is quiet.
+fn quiet() -> String {
+    format!("{NOW} + INTERVAL {} SECOND", (LEASE - QUIET).as_secs())
 }
 
 /// One node's name in one of its epochs: this node's own, or that of a dead one which it looks after.
@@ -73,12 +78,13 @@ impl Lease {
         self.of(end).map(Step::Plain)
     }
 
-    /// Takes the name of a dead node, with its timers. Refused when somebody was faster, or it is back.
+    /// Takes the name of a node that is gone, with its timers. Refused when somebody was faster, or it is back.
     pub(super) fn inherit(&self, heir: &str) -> Result<(Lease, Vec<Step>)> {
         let take = format!(
             "UPDATE nodes SET epoch = epoch + 1, until = {} \
-             WHERE node = ? AND epoch = ? AND until < {NOW}",
-            until()
+             WHERE node = ? AND epoch = ? AND until < {}",
+            until(),
+            quiet()
         );
         let timers = Statement::new("UPDATE timers SET node = ? WHERE node = ?")
             .with(Kind::Text, heir)?
@@ -87,8 +93,8 @@ impl Lease {
         Ok((taken, vec![self.held(take)?, Step::Plain(timers)]))
     }
 
-    /// Makes events of a dead node this node's, in their order. Refused when that node is back.
-    pub(super) fn adopt(&self, heir: &str, events: Vec<(i64, Arc<Event>)>) -> Result<Vec<Step>> {
+    /// Makes events of a node that is gone this node's, in their order. Refused when that node is back.
+    pub(super) fn take_events(&self, heir: &str, events: Vec<(i64, Arc<Event>)>) -> Result<Vec<Step>> {
         let numbers: Vec<_> = events.iter().map(|(number, _)| *number).collect();
         let keep = format!("UPDATE nodes SET until = {} WHERE node = ? AND epoch = ?", until());
         let mut steps = vec![self.held(keep)?];
@@ -96,6 +102,29 @@ impl Lease {
             steps.push(outbox::add(heir, event)?);
         }
         steps.extend(outbox::forget(&self.node, &numbers)?);
+        Ok(steps)
+    }
+
+    /// Makes what lived on a node that is gone this node's. Refused when somebody was faster, or it is back. The
+    /// epoch rises, so that a process which is only slow finds out with its next commit.
+    pub(super) fn adopt(&self, heir: &str, residents: &Residents) -> Result<Vec<Step>> {
+        let take = format!(
+            "UPDATE nodes SET epoch = epoch + 1 WHERE node = ? AND epoch = ? AND until < {}",
+            quiet()
+        );
+        let mut steps = vec![self.held(take)?];
+        for kind in &residents.journal {
+            let entries = Statement::new("UPDATE journal SET node = ? WHERE kind = ? AND node = ?")
+                .with(Kind::Text, heir)?
+                .with(Kind::Text, *kind)?
+                .with(Kind::Text, &*self.node)?;
+            steps.push(Step::Plain(entries));
+        }
+        for (resource, live) in &residents.rows {
+            let moved = Statement::new(format!("UPDATE `{}` SET node = ?", resource.name));
+            let moved = moved.with(Kind::Text, heir)?;
+            steps.push(Step::Plain(living(moved, live)?.with(Kind::Text, &*self.node)?));
+        }
         Ok(steps)
     }
 
@@ -110,24 +139,58 @@ impl Lease {
     }
 }
 
-/// Dead nodes that have left something.
-pub(super) fn dead(heir: &str) -> Result<Statement> {
+/// Ends the lease of a node, in whatever epoch.
+pub(super) fn doubt(node: &str) -> Result<Step> {
+    Statement::new(format!("UPDATE nodes SET until = {NOW} - INTERVAL 1 SECOND WHERE node = ?"))
+        .with(Kind::Text, node)
+        .map(Step::Plain)
+}
+
+/// Restricts a statement on rows to those that are alive on the node that is bound next.
+fn living(mut statement: Statement, live: &[&str]) -> Result<Statement> {
+    let marks = vec!["?"; live.len()].join(", ");
+    statement.sql.to_mut().push_str(&format!(" WHERE status IN ({marks}) AND node = ?"));
+    live.iter().try_fold(statement, |statement, status| statement.with(Kind::Text, *status))
+}
+
+/// The quiet node of this name, if it has left events or timers.
+pub(super) fn left_events(node: &str) -> Result<Statement> {
     let left = |table: &str| format!("EXISTS (SELECT 1 FROM {table} l WHERE l.node = n.node)");
     Statement::new(format!(
-        "SELECT n.node, n.epoch FROM nodes n WHERE n.node <> ? AND n.until < {NOW} AND ({} OR {})",
+        "SELECT n.node, n.epoch FROM nodes n WHERE n.node = ? AND n.until < {} AND ({} OR {})",
+        quiet(),
         left("outbox"),
         left("timers")
     ))
-    .with(Kind::Text, heir)
+    .with(Kind::Text, node)
 }
 
-pub(super) fn read_dead<D: Dialect>(row: &D::Row) -> sqlx::Result<Lease> {
+/// The quiet node of this name, if it has left residents.
+pub(super) fn left_residents(node: &str, residents: &Residents) -> Result<Statement> {
+    let known = format!("SELECT n.node, n.epoch FROM nodes n WHERE n.node = ? AND n.until < {}", quiet());
+    let mut found = Statement::new(format!("{known} AND (1 = 0")).with(Kind::Text, node)?;
+    for kind in &residents.journal {
+        let entries = " OR EXISTS (SELECT 1 FROM journal WHERE kind = ? AND node = ?)";
+        found.sql.to_mut().push_str(entries);
+        found = found.with(Kind::Text, *kind)?.with(Kind::Text, node)?;
+    }
+    for (resource, live) in &residents.rows {
+        found.sql.to_mut().push_str(&format!(" OR EXISTS (SELECT 1 FROM `{}`", resource.name));
+        found = living(found, live)?.with(Kind::Text, node)?;
+        found.sql.to_mut().push(')');
+    }
+    found.sql.to_mut().push(')');
+    Ok(found)
+}
+
+pub(super) fn read_left<D: Dialect>(row: &D::Row) -> sqlx::Result<Lease> {
     let epoch = D::pull(row, 1, Kind::Int)?.as_i64().unwrap_or_default();
     Ok(Lease { node: read::text::<D>(row, 0)?, epoch })
 }
 
 pub(super) fn peers() -> Statement {
-    Statement::new(format!("SELECT node, serves, until >= {NOW} FROM nodes ORDER BY node"))
+    let quiet = quiet();
+    Statement::new(format!("SELECT node, serves, until >= {NOW}, until < {quiet} FROM nodes ORDER BY node"))
 }
 
 pub(super) fn read_peer<D: Dialect>(row: &D::Row) -> sqlx::Result<Peer> {
@@ -136,5 +199,6 @@ pub(super) fn read_peer<D: Dialect>(row: &D::Row) -> sqlx::Result<Peer> {
         node: read::text::<D>(row, 0)?,
         serves: serde_json::from_value(serves).unwrap_or_default(),
         alive: D::pull(row, 2, Kind::Int)?.as_i64() == Some(1),
+        quiet: D::pull(row, 3, Kind::Int)?.as_i64() == Some(1),
     })
 }

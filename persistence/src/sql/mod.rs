@@ -25,7 +25,7 @@ mod writer;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use protocol::ports::{Entry, Filter, Peer, Store, Timer, Unit};
+use protocol::ports::{Entry, Filter, Peer, Residents, Store, Timer, Unit};
 use protocol::{Error, Event, Kind, Page, Resource, Result, Row, Scope, Status};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -42,7 +42,7 @@ use writer::{Options, Writer};
 
 use crate::open::{Held, Scratch};
 
-/// Events of a dead node that become this node's in one transaction.
+/// Events of a node that is gone that become this node's in one transaction.
 const INHERITED: u32 = 256;
 
 pub(crate) struct SqlStore<D: Dialect> {
@@ -115,9 +115,13 @@ impl<D: Dialect> SqlStore<D> {
         self.writer.commit(Job::new(steps, wakes)).await
     }
 
-    /// What a dead node has left becomes this node's. It has its name meanwhile, so that nobody else does this.
-    async fn look_after(&self, own: &Lease, dead: &Lease) -> Result<()> {
-        let (taken, mut steps) = dead.inherit(&self.node)?;
+    async fn left(&self, of: Statement) -> Result<Option<Lease>> {
+        Ok(self.reader.all(of, lease::read_left::<D>).await?.pop())
+    }
+
+    /// What a node has left that is gone becomes this node's. It has its name meanwhile, so that nobody else does this.
+    async fn look_after(&self, own: &Lease, gone: &Lease) -> Result<()> {
+        let (taken, mut steps) = gone.inherit(&self.node)?;
         steps.push(own.extend()?);
         self.run(steps, true).await?;
         loop {
@@ -126,11 +130,19 @@ impl<D: Dialect> SqlStore<D> {
             if events.is_empty() {
                 return self.run(vec![taken.end()?], false).await;
             }
-            let mut steps = taken.adopt(&self.node, events)?;
+            let mut steps = taken.take_events(&self.node, events)?;
             // however much there is, this node must not look dead meanwhile
             steps.push(own.extend()?);
             self.run(steps, true).await?;
         }
+    }
+}
+
+/// A refusal means that somebody was faster, or that the node is back.
+fn won(outcome: Result<()>) -> Result<bool> {
+    match outcome {
+        Err(error) if error.is_conflict() => Ok(false),
+        outcome => outcome.map(|()| true),
     }
 }
 
@@ -245,23 +257,33 @@ impl<D: Dialect> Store for SqlStore<D> {
     async fn nodes(&self) -> Result<Vec<Peer>> {
         match &self.lease {
             Some(_) => self.reader.all(lease::peers(), lease::read_peer::<D>).await,
-            None => Ok(vec![Peer { node: self.node.clone(), serves: Vec::new(), alive: true }]),
+            None => Ok(vec![Peer { node: self.node.clone(), serves: Vec::new(), alive: true, quiet: false }]),
         }
     }
 
-    async fn inherit(&self) -> Result<Vec<String>> {
-        let Some(own) = &self.lease else { return Ok(Vec::new()) };
-        let (mut names, mut failed) = (Vec::new(), None);
-        for dead in self.reader.all(lease::dead(&self.node)?, lease::read_dead::<D>).await? {
-            match self.look_after(own, &dead).await {
-                Ok(()) => names.push(dead.node),
-                // somebody was faster, or it is back
-                Err(error) if error.is_conflict() => {}
-                // the others are not to blame
-                Err(error) => failed = Some(error),
-            }
+    async fn doubt(&self, node: &str) -> Result<()> {
+        match self.lease.as_ref().is_some_and(|own| own.node != node) {
+            true => self.run(vec![lease::doubt(node)?], false).await,
+            false => Ok(()),
         }
-        if names.is_empty() { failed.map_or(Ok(names), Err) } else { Ok(names) }
+    }
+
+    async fn inherit(&self, node: &str) -> Result<bool> {
+        let Some(own) = self.lease.as_ref().filter(|own| own.node != node) else { return Ok(false) };
+        match self.left(lease::left_events(node)?).await? {
+            Some(gone) => won(self.look_after(own, &gone).await),
+            None => Ok(false),
+        }
+    }
+
+    async fn adopt(&self, node: &str, residents: &Residents) -> Result<bool> {
+        if self.lease.as_ref().is_none_or(|own| own.node == node) {
+            return Ok(false);
+        }
+        match self.left(lease::left_residents(node, residents)?).await? {
+            Some(gone) => won(self.run(gone.adopt(&self.node, residents)?, false).await),
+            None => Ok(false),
+        }
     }
 
     async fn decide(&self, name: &str, value: &str) -> Result<()> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use protocol::Status;
-use protocol::ports::{Pending, Store, Timer, Unit};
+use protocol::ports::{Entry, Journal, Pending, Residents, Store, Timer, Unit};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
@@ -118,11 +118,10 @@ async fn what_a_dead_node_left_is_taken_over_once_and_in_order() {
         dead.commit(Unit { events, timers, ..Unit::default() }).await.unwrap();
     }
     let heirs = [node(&url, "b").await, node(&url, "c").await];
-    assert!(heirs[0].inherit().await.unwrap().is_empty(), "it is alive");
+    assert!(!heirs[0].inherit("dead").await.unwrap(), "it is alive");
     silence(&server, &url, "dead").await;
-    let taken = join_all(heirs.iter().map(|heir| heir.inherit())).await;
-    let names: Vec<_> = taken.into_iter().flat_map(Result::unwrap).collect();
-    assert_eq!(names, ["dead"]);
+    let taken = join_all(heirs.iter().map(|heir| heir.inherit("dead"))).await;
+    assert_eq!(taken.into_iter().filter(|taken| *taken.as_ref().unwrap()).count(), 1);
 
     let (first, second) = (told(&heirs[0]).await, told(&heirs[1]).await);
     assert!(first.is_empty() || second.is_empty(), "one heir has it all");
@@ -133,7 +132,7 @@ async fn what_a_dead_node_left_is_taken_over_once_and_in_order() {
     assert!(told(&dead).await.is_empty());
     let late = dead.commit(Unit { events: vec![fact("late")], ..Unit::default() }).await.unwrap_err();
     assert!(late.is_fenced(), "{late}");
-    assert!(heirs[1].inherit().await.unwrap().is_empty(), "nothing is left");
+    assert!(!heirs[1].inherit("dead").await.unwrap(), "nothing is left");
     for store in heirs.into_iter().chain([dead]) {
         store.close().await;
     }
@@ -148,11 +147,74 @@ async fn a_node_that_is_back_keeps_what_is_its_own() {
     let heir = node(&url, "b").await;
     silence(&server, &url, "a").await;
     let back = node(&url, "a").await;
-    assert!(heir.inherit().await.unwrap().is_empty());
+    assert!(!heir.inherit("a").await.unwrap() && !heir.inherit("b").await.unwrap());
     assert_eq!((told(&back).await, told(&heir).await), (vec!["mine".to_owned()], Vec::new()));
     for store in [first, heir, back] {
         store.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_lived_on_a_dead_node_is_adopted_once_and_its_process_writes_no_more() {
+    let Some(server) = MariaDb::start().await else { return };
+    let url = server.database().await;
+    let dead = node(&url, "dead").await;
+    let on_dead = |status: &str, n| {
+        let mut row = call(Uuid::nil(), n);
+        row.extend([("status".to_owned(), json!(status)), ("node".to_owned(), json!("dead"))]);
+        row
+    };
+    let (live, over) = (on_dead("up", 1), on_dead("dialing", 2));
+    for row in [&live, &over] {
+        write(&dead, insert(row), "there").await.unwrap();
+    }
+    let entry =
+        |kind| Entry { kind, id: id(&live), parent: Uuid::nil(), node: "dead".into(), data: json!(1) };
+    let journal = ["dialog", "contact"].map(|kind| Journal::Put(entry(kind))).into();
+    dead.commit(Unit { journal, ..Unit::default() }).await.unwrap();
+
+    let residents = Residents { rows: vec![(&CALL, vec!["up"])], journal: vec!["dialog"] };
+    let heirs = [node(&url, "b").await, node(&url, "c").await];
+    assert!(!heirs[0].adopt("dead", &residents).await.unwrap(), "it is alive");
+    silence(&server, &url, "dead").await;
+    let taken = join_all(heirs.iter().map(|heir| heir.adopt("dead", &residents))).await;
+    let taken: Vec<_> = taken.into_iter().map(Result::unwrap).collect();
+    assert_eq!(taken.iter().filter(|taken| **taken).count(), 1);
+    let heir = if taken[0] { "b" } else { "c" };
+
+    let on = |row: Option<protocol::Row>| row.unwrap()["node"].clone();
+    assert_eq!(on(get(&heirs[0], id(&live)).await), json!(heir));
+    assert_eq!(on(get(&heirs[0], id(&over)).await), json!("dead"), "what is over stays where it was");
+    let dialogs = heirs[0].journal("dialog", Some(heir)).await.unwrap();
+    assert_eq!(dialogs.iter().map(|entry| entry.id).collect::<Vec<_>>(), [id(&live)]);
+    assert_eq!(heirs[0].journal("contact", Some("dead")).await.unwrap().len(), 1, "nobody asked for it");
+    let late = write(&dead, insert(&call(Uuid::nil(), 3)), "late").await.unwrap_err();
+    assert!(late.is_fenced(), "{late}");
+    assert!(!heirs[1].adopt("dead", &residents).await.unwrap(), "nothing is left");
+    for store in heirs.into_iter().chain([dead]) {
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_doubted_is_quiet_until_it_says_something() {
+    let Some(server) = MariaDb::start().await else { return };
+    let url = server.database().await;
+    let (one, two) = (node(&url, "a").await, node(&url, "b").await);
+    let standing = async || {
+        let nodes = one.nodes().await.unwrap();
+        let peer = nodes.into_iter().find(|peer| peer.node == "b").unwrap();
+        (peer.alive, peer.quiet)
+    };
+    assert_eq!(standing().await, (true, false));
+    one.doubt("b").await.unwrap();
+    assert_eq!(standing().await, (false, true));
+    two.renew(&[]).await.unwrap();
+    assert_eq!(standing().await, (true, false));
+    two.doubt("b").await.unwrap();
+    assert_eq!(standing().await, (true, false), "nobody doubts oneself");
+    one.close().await;
+    two.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

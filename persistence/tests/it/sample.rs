@@ -14,6 +14,7 @@ pub(crate) static CALL: Resource = Resource::new(
     &[
         Field::choice("status", &["dialing", "up"]).filter().initially("dialing"),
         Field::text("from"),
+        Field::text("node"),
         Field::text("alias").unique(),
         Field::id("seat_id").unique(),
         Field::int("order"),

@@ -100,12 +100,25 @@ pub struct Peer {
     pub node: String,
     /// The domains that it said it serves.
     pub serves: Vec<String>,
-    /// It has said so lately.
+    /// It has said so within the last [`LEASE`].
     pub alive: bool,
+    /// It has not said so for [`QUIET`].
+    pub quiet: bool,
 }
 
 /// How long a node that says nothing keeps its name, its events and its timers. By the database's clock.
 pub const LEASE: Duration = Duration::from_secs(10);
+/// After this silence a node that the bus does not know either is gone: nobody waits for the end of its lease.
+pub const QUIET: Duration = Duration::from_secs(2);
+
+/// What lives on one node at a time, as the store has it.
+#[derive(Clone, Debug, Default)]
+pub struct Residents {
+    /// Rows whose column `node` says where they live, while their column `status` holds one of these.
+    pub rows: Vec<(&'static Resource, Vec<&'static str>)>,
+    /// Kinds of entries in the journal.
+    pub journal: Vec<&'static str>,
+}
 
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -152,9 +165,16 @@ pub trait Store: Send + Sync {
     async fn renew(&self, serves: &[&str]) -> Result<()>;
     /// Every node that ever shared this store.
     async fn nodes(&self) -> Result<Vec<Peer>>;
-    /// Takes over what nodes have left behind that said nothing for a [`LEASE`]: their events that are not yet
-    /// delivered and their timers become this node's, each exactly once. Answers the names of those nodes.
-    async fn inherit(&self) -> Result<Vec<String>>;
+    /// Somebody outside says that this node is dead. Its lease ends now; one that lives has it back with its next
+    /// renewal.
+    async fn doubt(&self, node: &str) -> Result<()>;
+    /// Takes over what a node that is gone has left behind: its events that are not yet delivered and its timers
+    /// become this node's, each exactly once. False when there was nothing, somebody was faster, or it is not
+    /// [`quiet`](Peer::quiet) any more. Whether a quiet node is gone is for the caller to know.
+    async fn inherit(&self, node: &str) -> Result<bool>;
+    /// The same for what lived there: the residents become this node's, all or none of them. From then on a
+    /// process that still runs under the other name commits nothing more.
+    async fn adopt(&self, node: &str, residents: &Residents) -> Result<bool>;
     /// What all nodes must agree on: the value that the first one gave this name.
     async fn agree(&self, name: &str, value: &str) -> Result<String>;
     /// What they must agree on from now on, whatever it was.

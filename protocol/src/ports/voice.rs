@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::Result;
@@ -257,6 +258,12 @@ pub trait VoiceEngine: Send + Sync {
     fn state(&self, leg: LegId) -> Option<LegState>;
     /// Legs alive, for metrics and draining.
     fn legs(&self) -> usize;
+    /// Until then the calls of this node are surely its own. After it the engine says nothing to any peer, neither
+    /// in SIP nor in RTP, until it is told of a later time: another node may carry them.
+    fn trust(&self, until: Instant);
+    /// Goes on with every dialog that the journal has for this node and the engine does not know yet: it was
+    /// another node's. Its peer is told of the new address. Answers how many there were.
+    async fn resume(&self) -> Result<usize>;
 }
 
 /// A user and host of a SIP URI.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use protocol::ports::{Entry, Filter, Peer, Store, Timer, Unit};
+use protocol::ports::{Entry, Filter, Peer, Residents, Store, Timer, Unit};
 use protocol::{Error, Event, Page, Resource, Result, Row, Scope};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -74,8 +74,16 @@ impl Store for Switch {
         self.through()?.nodes().await
     }
 
-    async fn inherit(&self) -> Result<Vec<String>> {
-        self.through()?.inherit().await
+    async fn doubt(&self, node: &str) -> Result<()> {
+        self.through()?.doubt(node).await
+    }
+
+    async fn inherit(&self, node: &str) -> Result<bool> {
+        self.through()?.inherit(node).await
+    }
+
+    async fn adopt(&self, node: &str, residents: &Residents) -> Result<bool> {
+        self.through()?.adopt(node, residents).await
     }
 
     async fn decide(&self, name: &str, value: &str) -> Result<()> {

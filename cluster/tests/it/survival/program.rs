@@ -7,13 +7,15 @@ use std::process::Stdio;
 use protocol::ports::voice::Transport;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use voice::{Account, Phone};
 
 use crate::api::{Api, LOOK, PATIENCE};
 use crate::market::switch;
 use crate::platform::{HERE, free_block, free_port};
 
+/// What the first start leaves for its operator.
+const ACCESS: &str = "first-access.txt";
 const PASSWORD: &str = "a-long-secret";
 
 pub(super) struct Program {
@@ -34,7 +36,20 @@ impl Program {
 
     /// With more flags.
     pub(super) async fn with(more: &[(&str, &str)]) -> Program {
-        let folder = std::env::temp_dir().join(format!("branchline-it-{}", uuid::Uuid::now_v7()));
+        Self::begin(folder(), "survivor", more).await
+    }
+
+    /// Another node of the same installation.
+    pub(super) async fn beside(&self, node: &str, more: &[(&str, &str)]) -> Program {
+        let folder = folder();
+        std::fs::create_dir_all(&folder).unwrap();
+        for file in ["node.key", "token.key", ACCESS] {
+            std::fs::copy(self.folder.join(file), folder.join(file)).unwrap();
+        }
+        Self::begin(folder, node, more).await
+    }
+
+    async fn begin(folder: PathBuf, node: &str, more: &[(&str, &str)]) -> Program {
         let [http, sip, grpc] = [(); 3].map(|()| SocketAddr::new(HERE, free_port()));
         let media = free_block();
         let flags = [
@@ -43,7 +58,7 @@ impl Program {
             ("sip", sip.to_string()),
             ("grpc", grpc.to_string()),
             ("rtp", format!("{media}-{}", media + 199)),
-            ("node", "survivor".to_owned()),
+            ("node", node.to_owned()),
             ("allow-private", "127.0.0.0/8".to_owned()),
             ("customer-rate", "0".to_owned()),
             ("address-rate", "0".to_owned()),
@@ -62,6 +77,13 @@ impl Program {
         let operator = until(async || nobody.try_login(&username, &password).await).await;
         let realm = format!("{customer}.registrar.branchline.local");
         Program { process, folder, sip, grpc, flags, api, operator, realm }
+    }
+
+    /// Tells it to stop (SIGTERM) and waits until it has.
+    pub(super) async fn terminate(&mut self) {
+        let id = self.process.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(timeout(PATIENCE, self.process.wait()).await.expect("it stops").unwrap().success());
     }
 
     /// Kills it as a power cut would (SIGKILL).
@@ -107,6 +129,10 @@ impl Program {
     }
 }
 
+fn folder() -> PathBuf {
+    std::env::temp_dir().join(format!("branchline-it-{}", uuid::Uuid::now_v7()))
+}
+
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_branchline"));
     command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
@@ -132,7 +158,7 @@ async fn until<T>(attempt: impl AsyncFn() -> Option<T>) -> T {
 /// The file with the first credentials, once it is complete.
 async fn first_access(folder: &Path) -> String {
     let complete = async || {
-        let text = std::fs::read_to_string(folder.join("first-access.txt")).unwrap_or_default();
+        let text = std::fs::read_to_string(folder.join(ACCESS)).unwrap_or_default();
         (!said(&text, "accesskey").is_empty()).then_some(text)
     };
     until(complete).await

@@ -8,6 +8,7 @@ mod early;
 pub(crate) mod finish;
 pub(crate) mod leg;
 mod middle;
+pub(crate) mod moved;
 pub(crate) mod outgoing;
 pub(crate) mod session;
 mod step;

@@ -141,9 +141,17 @@ impl Session {
         self.held = self.agreed;
     }
 
-    /// Our port changed: the next offer says so.
-    pub(crate) fn moved(&mut self, port: u16) {
-        self.address.set_port(port);
+    /// Our address changed: the next description says so.
+    pub(crate) fn moved(&mut self, address: SocketAddr) {
+        self.address = address;
+    }
+
+    /// Writes the description anew that is not sent yet: our offer, or the answer to the peer's.
+    pub(crate) fn redescribe(&mut self, offered: bool) {
+        match self.peer.clone() {
+            Some(peer) if !offered => drop(self.answer(&peer)),
+            Some(_) | None => self.offer(),
+        }
     }
 }
 

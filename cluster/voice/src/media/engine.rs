@@ -100,7 +100,8 @@ impl Engine {
         let socket = Rc::new(UdpSocket::from_std(socket)?);
         let mut world = self.world.borrow_mut();
         let outgoing = Outgoing::new(anchor, anchor.slots(), world.tick);
-        world.add(leg, Stream::new(leg, Rc::clone(&socket), outgoing));
+        let trust = world.trust.clone();
+        world.add(leg, Stream::new(leg, (Rc::clone(&socket), trust), outgoing));
         self.readers.spawn_local(read(Rc::clone(&self.world), leg, socket, closed));
         Ok(())
     }

@@ -24,6 +24,7 @@ use super::engine::{self, Opening, Order};
 use super::event::{self, MediaEvent};
 use super::ports::Ports;
 use super::world::World;
+use crate::trust::Trust;
 
 /// Orders on their way: every one takes microseconds, so a thread this far behind is not worth waiting for.
 const ORDERS: usize = 1024;
@@ -41,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) ports: RangeInclusive<u16>,
     /// No RTP from a peer for this long is told.
     pub(crate) timeout: Duration,
+    pub(crate) trust: Trust,
 }
 
 /// Starts, tells and ends streams. Cheap to clone; the thread ends with the last clone or at `shutdown`.
@@ -70,7 +72,7 @@ impl Media {
         let (outbox, events) = event::channel();
         let (orders, queue) = mpsc::channel(ORDERS);
         let (stopped, limit) = (CancellationToken::new(), ticks(config.timeout));
-        let thread = engine::start(move || World::new(outbox, limit), queue, stopped.clone())?;
+        let thread = engine::start(move || World::new(outbox, limit, config.trust), queue, stopped.clone())?;
         let shared = Shared {
             ports: Ports::new(config.bind, config.ports),
             orders,

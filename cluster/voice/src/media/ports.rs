@@ -23,11 +23,13 @@ impl Ports {
         Ports { bind, even, cursor }
     }
 
-    /// Binds `wanted` if it is free, else any other.
+    /// Binds `wanted` if it is one of the range and free, else any other: another node may have had another range,
+    /// and only ours is let through to us.
     ///
     /// # Errors
     /// `Unavailable` when every port of the range is taken.
     pub(super) fn bind(&self, wanted: Option<u16>) -> Result<UdpSocket> {
+        let wanted = wanted.filter(|port| self.even.contains(port));
         if let Some(socket) = wanted.and_then(|port| self.try_bind(port).ok()) {
             return Ok(socket);
         }

@@ -25,6 +25,7 @@ use super::outgoing::Outgoing;
 use super::player::Player;
 use super::rtp::{HEADER, Header, Packet};
 use super::{music, tone};
+use crate::trust::Trust;
 
 /// A bridge that gave nothing for this long is filled with silence: longer than the packet time of any peer.
 const FILL_AFTER: u64 = ticks(Duration::from_millis(80));
@@ -34,6 +35,7 @@ const REMEMBERED: usize = RATE / 2;
 pub(super) struct Stream {
     id: Uuid,
     socket: Rc<UdpSocket>,
+    trust: Trust,
     outgoing: Outgoing,
     peer: Option<Peer>,
     muted: Muted,
@@ -87,10 +89,11 @@ enum Kind {
 }
 
 impl Stream {
-    pub(super) fn new(id: Uuid, socket: Rc<UdpSocket>, outgoing: Outgoing) -> Self {
+    pub(super) fn new(id: Uuid, (socket, trust): (Rc<UdpSocket>, Trust), outgoing: Outgoing) -> Self {
         Stream {
             id,
             socket,
+            trust,
             outgoing,
             peer: None,
             muted: Muted::default(),
@@ -285,7 +288,7 @@ impl Stream {
 
     /// A packet that the kernel does not take at once is lost, as on any network.
     fn send(&self, bytes: &[u8]) {
-        let Some(peer) = &self.peer else { return };
+        let Some(peer) = self.peer.as_ref().filter(|_| self.trust.holds()) else { return };
         let target = peer.latch.target();
         let is_v6 = self.socket.local_addr().is_ok_and(|local| local.is_ipv6());
         let target = match target.ip() {

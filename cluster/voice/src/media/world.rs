@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::command::Action;
 use super::event::{EventKind, Outbox};
 use super::stream::Stream;
+use crate::trust::Trust;
 
 /// Owned by one thread; its tasks borrow it for the length of a packet or a tick.
 pub(super) struct World {
@@ -21,11 +22,12 @@ pub(super) struct World {
     pub(super) tick: u64,
     /// No RTP for this many ticks is told.
     timeout: u64,
+    pub(super) trust: Trust,
 }
 
 impl World {
-    pub(super) fn new(outbox: Outbox, timeout: u64) -> Self {
-        World { streams: HashMap::new(), bridges: HashMap::new(), outbox, tick: 0, timeout }
+    pub(super) fn new(outbox: Outbox, timeout: u64, trust: Trust) -> Self {
+        World { streams: HashMap::new(), bridges: HashMap::new(), outbox, tick: 0, timeout, trust }
     }
 
     pub(super) fn add(&mut self, leg: Uuid, stream: Stream) {

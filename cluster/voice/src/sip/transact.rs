@@ -28,6 +28,7 @@ use super::headers::{self, Target};
 use super::listen;
 use crate::call::{Input, Own};
 use crate::settings::{Local, Settings};
+use crate::trust::Trust;
 
 /// A stream peer that takes longer than this to accept, or to read, is gone.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,11 +70,13 @@ impl Path {
 
 /// How a request is answered. Dropping it answers nothing.
 #[derive(Clone)]
-pub(crate) struct Reply(TransactionEventSender);
+pub(crate) struct Reply(TransactionEventSender, Trust);
 
 impl Reply {
     pub(crate) fn send(&self, response: Response) {
-        if self.0.send(TransactionEvent::Respond(response)).is_err() {
+        if !self.1.holds() {
+            warn!("a response was kept back: this node may have lost its calls");
+        } else if self.0.send(TransactionEvent::Respond(response)).is_err() {
             debug!("a response came after its transaction");
         }
     }
@@ -97,6 +100,7 @@ pub(crate) struct Wire {
     tcp: Mutex<Option<TcpListener>>,
     user_agent: String,
     tasks: TaskTracker,
+    trust: Trust,
     cancel: CancellationToken,
 }
 
@@ -105,7 +109,7 @@ impl Wire {
     pub(crate) async fn bind(
         settings: &Settings,
         strays: mpsc::Sender<Response>,
-        tasks: TaskTracker,
+        (tasks, trust): (TaskTracker, Trust),
     ) -> Result<(Arc<Wire>, TransactionReceiver)> {
         let cancel = CancellationToken::new();
         let layer = TransportLayer::new(cancel.clone());
@@ -131,6 +135,7 @@ impl Wire {
             tcp: Mutex::new(tcp),
             user_agent: settings.user_agent.clone(),
             tasks,
+            trust,
             cancel,
         };
         Ok((Arc::new(wire), incoming))
@@ -192,7 +197,7 @@ impl Wire {
             request: transaction.original.clone(),
             source: remote.get_socketaddr().ok()?,
             transport,
-            reply: Reply(transaction.tu_sender.clone()),
+            reply: Reply(transaction.tu_sender.clone(), self.trust.clone()),
         };
         self.tasks.spawn(serve(transaction, mailbox));
         Some(asked)
@@ -207,11 +212,17 @@ impl Wire {
     ) -> Option<Reply> {
         let key = TransactionKey::from_request(&request, TransactionRole::Server).ok()?;
         let connection = match path.transport {
-            Transport::Udp => self.udp.lock().unwrap_or_else(PoisonError::into_inner).clone()?,
+            Transport::Udp => {
+                let unread = self.udp.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                match unread {
+                    Some(listener) => listener,
+                    None => self.connect(path).await.ok()?.0,
+                }
+            }
             Transport::Tcp => self.connect(path).await.ok()?.0,
         };
         let transaction = Transaction::new_server(key, request, self.endpoint.clone(), Some(connection));
-        let reply = Reply(transaction.tu_sender.clone());
+        let reply = Reply(transaction.tu_sender.clone(), self.trust.clone());
         self.tasks.spawn(serve(transaction, Some(mailbox)));
         Some(reply)
     }
@@ -222,6 +233,9 @@ impl Wire {
         self.tasks.spawn(async move {
             let (cseq, method) = (headers::cseq(&request.headers).unwrap_or_default(), request.method);
             let sent = async {
+                if !wire.trust.regained().await {
+                    return Err(Error::unavailable("this node may have lost its calls"));
+                }
                 let (connection, destination) = wire.connect(&path).await?;
                 let key = TransactionKey::from_request(&request, TransactionRole::Client).map_err(broken)?;
                 let mut transaction =
@@ -242,6 +256,9 @@ impl Wire {
 
     /// Sends an ACK: it has no transaction and no answer.
     pub(crate) async fn tell(&self, request: Request, path: &Path) -> Result<()> {
+        if !self.trust.holds() {
+            return Err(Error::unavailable("this node may have lost its calls"));
+        }
         let (connection, destination) = self.connect(path).await?;
         let sent = connection.send(SipMessage::Request(request), Some(&destination));
         tokio::time::timeout(CONNECT_TIMEOUT, sent).await.map_err(|_| Error::timeout())?.map_err(broken)

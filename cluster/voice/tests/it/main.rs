@@ -9,6 +9,7 @@ mod crash;
 mod dialogs;
 mod hostile;
 mod memory;
+mod moved;
 mod phones;
 mod raw;
 mod registrar;

@@ -86,6 +86,13 @@ impl Journal {
         tokio::time::timeout(SOON, self.dying.dead.notified()).await.expect("so many writes in time");
     }
 
+    /// Becomes the journal of what the other one has.
+    pub(crate) async fn take_from(&self, other: &Journal) {
+        for (leg, state) in other.kept.all().await.unwrap() {
+            self.kept.put(leg, state).await.unwrap();
+        }
+    }
+
     fn last(&self) -> Option<bool> {
         let mut at = self.dying.at.lock().unwrap();
         let (left, done) = at.as_mut()?;

@@ -154,8 +154,12 @@ async fn both_address_families_are_reached() {
     // A host without IPv6 has one family only: nothing to show there.
     let Ok(other) = UdpSocket::bind("[::1]:0").await else { return };
     let first = rand::random_range(10_000..15_900) * 2;
-    let config =
-        Config { bind: std::net::Ipv6Addr::UNSPECIFIED.into(), ports: first..=first + 20, timeout: PATIENCE };
+    let config = Config {
+        bind: std::net::Ipv6Addr::UNSPECIFIED.into(),
+        ports: first..=first + 20,
+        timeout: PATIENCE,
+        trust: Trust::default(),
+    };
     let (media, events) = Media::start(config).expect("a thread");
     let mut rig = Rig { media, events };
     let mut peer = rig.peer(Codec::Pcmu).await;
@@ -186,4 +190,27 @@ async fn an_unknown_leg_is_not_found() {
         assert_eq!(refused.expect_err("no such leg").status, protocol::Status::NotFound);
     }
     rig.media.shutdown();
+}
+
+#[tokio::test]
+async fn nothing_is_sent_while_the_calls_may_be_anothers() {
+    let trust = Trust::default();
+    let first = rand::random_range(10_000..15_900) * 2;
+    let config = Config {
+        bind: [127, 0, 0, 1].into(),
+        ports: first..=first + 200,
+        timeout: PATIENCE,
+        trust: trust.clone(),
+    };
+    let (media, events) = Media::start(config).expect("a thread");
+    let rig = Rig { media, events };
+    let peer = rig.peer(Codec::Pcmu).await;
+    peer.hear().await;
+    trust.set(tokio::time::Instant::now());
+    // what was on its way
+    while timeout(Duration::from_millis(60), peer.socket.recv_from(&mut [0; 2048])).await.is_ok() {}
+    let silent = timeout(Duration::from_millis(200), peer.socket.recv_from(&mut [0; 2048])).await;
+    assert!(silent.is_err());
+    trust.set(tokio::time::Instant::now() + PATIENCE);
+    peer.hear().await;
 }

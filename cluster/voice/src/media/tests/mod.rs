@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::clock::SAMPLES;
 use super::rtp::{Header, Packet};
 use super::{Anchor, Codec, Config, EventKind, Media, MediaCommand, MediaEvent, Remote, tone};
+use crate::trust::Trust;
 
 /// Far longer than anything here takes, on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,7 +35,7 @@ impl Rig {
     }
 
     fn with(ports: RangeInclusive<u16>, timeout: Duration) -> Rig {
-        let config = Config { bind: [127, 0, 0, 1].into(), ports, timeout };
+        let config = Config { bind: [127, 0, 0, 1].into(), ports, timeout, trust: Trust::default() };
         let (media, events) = Media::start(config).expect("a thread");
         Rig { media, events }
     }

@@ -1,0 +1,139 @@
+//! Calls that outlive their node: two nodes over a real database and a real broker, one of them killed.
+
+use protocol::ports::voice::{CAUSE_NORMAL, LegEvent, LegId};
+use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
+use voice::{Phone, PhoneEvent};
+
+use super::program::Program;
+use super::{TONES, Talk, all_are, over};
+use crate::bus::broker;
+use crate::calls::{ended, rings, until};
+use crate::mariadb::MariaDb;
+use crate::market::{CALLED, Market, RATE, switch, to};
+
+/// Two nodes that serve everything, and the database that they share.
+struct Pair {
+    first: Program,
+    second: Program,
+    _database: MariaDb,
+}
+
+impl Pair {
+    async fn start(more: &[(&str, &str)]) -> Option<Pair> {
+        let database = MariaDb::start().await?;
+        let broker = broker::shared().await?;
+        let (store, bus) = (database.database().await, broker.place());
+        let flags = [("store", &*store), ("bus", &*bus)];
+        let first = Program::with(&[&flags, more].concat()).await;
+        let second = first.beside("second", &flags).await;
+        Some(Pair { first, second, _database: database })
+    }
+
+    async fn stop(self) {
+        self.second.stop().await;
+        self.first.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_phones_hear_each_other_through_another_node_when_theirs_was_killed() {
+    let Some(mut pair) = Pair::start(&[]).await else { return };
+    let talk = Talk::begin(&pair.first).await;
+    talk.answer().await;
+    talk.speak(TONES[0]).await;
+    talk.is_heard(TONES[0]).await;
+    pair.first.kill().await;
+    talk.speak(TONES[1]).await;
+    talk.is_heard(TONES[1]).await;
+    pair.second.api.becomes("calls", |page| all_are(page, 2, "progressing")).await;
+    // the one that comes back finds nothing that is its own
+    pair.first.again().await;
+    assert!(pair.first.live_calls().await.contains("progressing"), "it knows of the calls");
+    talk.speak(TONES[2]).await;
+    talk.is_heard(TONES[2]).await;
+    talk.bob.hangup(talk.far, CAUSE_NORMAL).await.unwrap();
+    ended(&talk.alice, talk.near).await;
+    over(&pair.second, 2).await;
+    pair.stop().await;
+}
+
+async fn presses(phone: &Phone, leg: LegId, digit: &str) {
+    loop {
+        // one that has been hung up presses nothing any more
+        let _ = phone.press(leg, digit).await;
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn hears_digits(phone: &Phone, digits: [char; 2]) {
+    for digit in digits {
+        let heard = |event: &PhoneEvent| match event {
+            PhoneEvent::Call { event: LegEvent::Digit { digit: got, .. }, .. } => {
+                (*got == digit).then_some(())
+            }
+            PhoneEvent::Call { .. } | PhoneEvent::Rings { .. } => None,
+        };
+        until(phone, "a digit", heard).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_goes_on_at_the_same_action_on_another_node_and_the_call_is_charged_once() {
+    let Some(mut pair) = Pair::start(&[]).await else { return };
+    let market = Market::open(pair.first.operator.clone(), pair.first.api.clone()).await;
+    let carrier = switch().await;
+    market.carrier(carrier.local().udp, 1).await;
+    market.pay(1.0).await;
+    let id = |n: u8| format!("00000000-0000-4000-8000-0000000000{n:02}");
+    let actions = json!([
+        {"id": id(1), "type": "variable_set", "option": {"key": "code", "value": "42"}},
+        {"id": id(2), "type": "digits_receive", "option": {"duration": 60_000, "length": 1}},
+        {"id": id(3), "type": "branch", "option": {"default_target_id": id(5), "target_ids": {"7": id(4)}}},
+        {"id": id(4), "type": "digits_send", "option": {"digits": "42"}},
+        {"id": id(5), "type": "hangup", "option": {}},
+    ]);
+    let made = pair.first.api.row("calls", to(CALLED, actions)).await;
+    let call = format!("calls/{}/mute", made["calls"][0]["id"].as_str().unwrap());
+    let leg = rings(&carrier).await;
+    carrier.answer(leg).await.unwrap();
+    let waits = |page: &Value| page["result"][0]["current_action"]["type"] == "digits_receive";
+    pair.second.api.becomes("activeflows", waits).await;
+    pair.first.kill().await;
+    pair.second.api.answers("DELETE", &call, 200).await;
+    // pressed again until it is heard: the carrier may not have been told of the new address yet
+    tokio::select! {
+        () = presses(&carrier, leg, "7") => unreachable!(),
+        () = hears_digits(&carrier, ['4', '2']) => {}
+    }
+    ended(&carrier, leg).await;
+    let entries = over(&pair.second, 1).await;
+    assert_eq!((&entries[0]["billable_units"], &entries[0]["amount_credit"]), (&json!(1), &json!(-RATE)));
+    let market = Market { operator: pair.second.operator.clone(), api: pair.second.api.clone(), ..market };
+    assert_eq!(market.balance().await, 1_000_000 - RATE);
+    assert_eq!(market.ledger().await, market.balance().await);
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_commanded_through_any_node_and_handed_over_when_its_own_stops() {
+    let Some(mut pair) = Pair::start(&[("stop-seconds", "0")]).await else { return };
+    let talk = Talk::begin(&pair.first).await;
+    talk.answer().await;
+    let page = pair.second.api.becomes("calls", |page| all_are(page, 2, "progressing")).await;
+    let call = page["result"][0]["id"].as_str().unwrap();
+    let at = |verb: &str| format!("calls/{call}/{verb}");
+    assert_eq!(pair.second.api.post(&at("mute"), json!({})).await.0, 200);
+    let (_, row) = pair.first.api.get(&format!("calls/{call}")).await;
+    assert_eq!(row["mute_direction"], "both");
+    pair.first.terminate().await;
+    pair.second.api.answers("DELETE", &at("mute"), 200).await;
+    talk.speak(TONES[0]).await;
+    talk.is_heard(TONES[0]).await;
+    let (status, _) = pair.second.api.post(&at("hangup"), Value::Null).await;
+    assert_eq!(status, 200);
+    ended(&talk.alice, talk.near).await;
+    ended(&talk.bob, talk.far).await;
+    over(&pair.second, 2).await;
+    pair.stop().await;
+}

@@ -35,4 +35,5 @@ mod tidy;
 mod timeline;
 mod trio;
 mod trunks;
+mod versions;
 mod webhooks;

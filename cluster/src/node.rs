@@ -13,7 +13,7 @@ use crate::directory::{Desk, Directory};
 use crate::outward::Web;
 use crate::plan::Plan;
 use crate::probe::Health;
-use crate::{admin, bus, installation, keys, listen, speech, telemetry};
+use crate::{admin, bus, installation, keys, listen, pods, speech, telemetry};
 
 /// What serves HTTP, in the list of what a node serves.
 const GATEWAY: &str = "gateway";
@@ -33,7 +33,7 @@ type Consumers = Vec<Box<dyn Send + Sync>>;
 impl Node {
     pub async fn start(plan: Plan) -> Result<Node> {
         prepare(&plan)?;
-        let Plan { settings, data, store, cache, bus, broker, serve, voice, gateway, reach, speech, .. } =
+        let Plan { settings, data, store, cache, bus, broker, serve, voice, gateway, reach, speech, pods, .. } =
             plan;
         let bus = bus::open(&bus, broker, &settings.node).await?;
         let node = settings.node.clone();
@@ -52,6 +52,7 @@ impl Node {
             voice: voice.clone(),
             outward: Arc::new(Web::new(reach)?),
             speech: speech::choose(speech).await?,
+            pods: pods::open(pods, &serve)?,
             vault: persistence::vault::open_or_create(&data.join("node.key"))?,
             clock: Arc::new(SystemClock),
             catalog: Arc::new(OnceLock::new()),

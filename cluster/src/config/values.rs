@@ -107,6 +107,15 @@ pub(super) fn calling_code(text: &str) -> Result<String, String> {
     fits.then(|| digits.to_owned()).ok_or_else(|| "it must be country calling codes, as in 1,44".to_owned())
 }
 
+/// A label selector of Kubernetes, in a program that can ask it.
+pub(super) fn selector(text: &str) -> Result<String, String> {
+    match (cfg!(feature = "kubernetes"), text.trim()) {
+        (false, _) => Err("this program was built without Kubernetes; build it with --features kubernetes".into()),
+        (true, "") => Err("it must be a label selector, as in app=branchline".into()),
+        (true, selector) => Ok(selector.to_owned()),
+    }
+}
+
 pub(super) fn web(text: &str) -> Result<String, String> {
     let uri: http::Uri = text.parse().map_err(|_| "it must be a URL".to_owned())?;
     match (uri.scheme_str(), uri.host()) {

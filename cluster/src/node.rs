@@ -33,7 +33,8 @@ type Consumers = Vec<Box<dyn Send + Sync>>;
 impl Node {
     pub async fn start(plan: Plan) -> Result<Node> {
         prepare(&plan)?;
-        let Plan { settings, data, store, cache, bus, broker, serve, voice, gateway, reach, speech, pods, .. } =
+        let pods = pods::open(plan.pods.clone(), &plan.serve)?;
+        let Plan { settings, data, store, cache, bus, broker, serve, voice, gateway, reach, speech, .. } =
             plan;
         let bus = bus::open(&bus, broker, &settings.node).await?;
         let node = settings.node.clone();
@@ -52,7 +53,7 @@ impl Node {
             voice: voice.clone(),
             outward: Arc::new(Web::new(reach)?),
             speech: speech::choose(speech).await?,
-            pods: pods::open(pods, &serve)?,
+            pods,
             vault: persistence::vault::open_or_create(&data.join("node.key"))?,
             clock: Arc::new(SystemClock),
             catalog: Arc::new(OnceLock::new()),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use protocol::Result;
 use protocol::ports::Pods;
+use protocol::{Error, Result};
 
 use crate::node::serves;
 
@@ -23,20 +23,36 @@ pub enum Watched {
 /// Where the domain is not served nothing is opened: other nodes have no token for it.
 pub(crate) fn open(watched: Watched, serve: &[String]) -> Result<Option<Arc<dyn Pods>>> {
     match watched {
-        Watched::Own(selector) if serves(serve, SENTINEL) => of_this_pod(selector).map(Some),
+        Watched::Nothing => Ok(None),
         Watched::Of(pods) => Ok(Some(pods)),
-        Watched::Nothing | Watched::Own(_) => Ok(None),
+        Watched::Own(selector) => own(selector, serves(serve, SENTINEL)),
     }
 }
 
 #[cfg(feature = "kubernetes")]
-fn of_this_pod(selector: String) -> Result<Arc<dyn Pods>> {
+fn own(selector: String, served: bool) -> Result<Option<Arc<dyn Pods>>> {
+    if !served {
+        return Ok(None);
+    }
     let pods = kubernetes::Kubernetes::of_this_pod(selector);
-    Ok(Arc::new(pods.map_err(|error| protocol::Error { message: format!("--pods: {}", error.message), ..error })?))
+    let pods = pods.map_err(|error| Error { message: format!("--pods: {}", error.message), ..error })?;
+    Ok(Some(Arc::new(pods)))
 }
 
 #[cfg(not(feature = "kubernetes"))]
-fn of_this_pod(selector: String) -> Result<Arc<dyn Pods>> {
-    let without = format!("--pods {selector}: this program was built without Kubernetes");
-    Err(protocol::Error::invalid(without))
+fn own(_: String, _: bool) -> Result<Option<Arc<dyn Pods>>> {
+    let without = "--pods: this program was built without Kubernetes; build it with --features kubernetes";
+    Err(Error::invalid(without))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_wants_pods_where_there_are_none_is_told_so() {
+        let refused = open(Watched::Own("app=a".into()), &["*".into()]).err().expect("this is no pod");
+        assert!(refused.message.starts_with("--pods: this pro"), "{refused}");
+        assert!(open(Watched::Nothing, &["*".into()]).is_ok_and(|pods| pods.is_none()));
+    }
 }

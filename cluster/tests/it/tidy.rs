@@ -70,6 +70,7 @@ fn crates_form_a_star() {
         ("persistence", &["protocol"][..]),
         ("actors", &["protocol"][..]),
         ("gateway", &["protocol"][..]),
+        ("cluster/kubernetes", &["protocol"][..]),
         ("cluster/voice", &["protocol"][..]),
         ("proto", &[][..]),
     ] {

@@ -33,9 +33,7 @@ type Consumers = Vec<Box<dyn Send + Sync>>;
 impl Node {
     pub async fn start(plan: Plan) -> Result<Node> {
         prepare(&plan)?;
-        let pods = pods::open(plan.pods.clone(), &plan.serve)?;
-        let Plan { settings, data, store, cache, bus, broker, serve, voice, gateway, reach, speech, .. } =
-            plan;
+        let Plan { settings, data, store, cache, bus, broker, serve, voice, gateway, reach, .. } = plan;
         let bus = bus::open(&bus, broker, &settings.node).await?;
         let node = settings.node.clone();
         let store = persistence::open(&store, &node, &actors::resources()).await.map_err(of("--store"))?;
@@ -52,8 +50,8 @@ impl Node {
             peers: directory.clone(),
             voice: voice.clone(),
             outward: Arc::new(Web::new(reach)?),
-            speech: speech::choose(speech).await?,
-            pods,
+            speech: speech::choose(plan.speech).await?,
+            pods: pods::open(plan.pods, &serve)?,
             vault: persistence::vault::open_or_create(&data.join("node.key"))?,
             clock: Arc::new(SystemClock),
             catalog: Arc::new(OnceLock::new()),

@@ -82,3 +82,16 @@ impl Pods for Kubernetes {
         Box::new(Follow::new(self.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two of them in one program, or none, and the first connection with TLS would panic.
+    #[tokio::test]
+    async fn tls_finds_the_one_provider_that_there_is() {
+        let mut config = Config::new("https://127.0.0.1:1".parse().expect("a URL"));
+        config.root_cert = Some(Vec::new());
+        assert!(Kubernetes::open(config, String::new()).is_ok());
+    }
+}

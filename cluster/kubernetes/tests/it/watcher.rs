@@ -16,6 +16,8 @@ pub(crate) fn limits() -> Limits {
         page: 500,
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(8),
+        // on a busy machine, too
+        short: PATIENCE,
         ..Limits::default()
     }
 }

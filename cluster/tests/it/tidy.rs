@@ -75,7 +75,8 @@ fn crates_form_a_star() {
         ("proto", &[][..]),
     ] {
         let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
-        let ours = ["protocol", "persistence", "actors", "gateway", "voice", "proto", "cluster"];
+        let ours =
+            ["protocol", "persistence", "actors", "gateway", "kubernetes", "voice", "proto", "cluster"];
         for name in ours {
             let depends = manifest.lines().any(|line| line.trim() == format!("{name}.workspace = true"));
             assert!(!depends || allowed.contains(&name), "{folder} must not depend on {name}");

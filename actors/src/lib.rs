@@ -15,6 +15,7 @@ mod network;
 mod number;
 mod registrar;
 mod route;
+mod sentinel;
 mod tag;
 mod timeline;
 mod tts;
@@ -42,6 +43,7 @@ pub fn domains(deps: &Deps) -> Vec<Domain> {
         call::domain(deps),
         webhook::domain(deps),
         flow::domain(deps),
+        sentinel::domain(deps),
         timeline::domain(deps),
     ]
 }
@@ -71,6 +73,7 @@ pub fn resources() -> Vec<&'static Resource> {
         &registrar::TRUNK,
         &route::PROVIDER,
         &route::ROUTE,
+        &sentinel::POD,
         &tag::TAG,
         &kernel::TIMELINE_EVENT,
         &tts::SPEECH,

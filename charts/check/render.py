@@ -33,6 +33,7 @@ KINDS = {
     "autoscaling/v2": ["HorizontalPodAutoscaler"],
     "policy/v1": ["PodDisruptionBudget"],
     "networking.k8s.io/v1": ["NetworkPolicy", "Ingress"],
+    "rbac.authorization.k8s.io/v1": ["Role", "RoleBinding"],
     "monitoring.coreos.com/v1": ["ServiceMonitor"],
 }
 

@@ -130,6 +130,11 @@ pub struct Config {
     #[arg(long, global = true, value_name = "NAME")]
     pub speech_voice: Option<String>,
 
+    /// The pods whose end `sentinel` tells of: a label selector in the namespace of this pod, as in
+    /// app.kubernetes.io/name=branchline [default: none]
+    #[arg(long, global = true, value_name = "SELECTOR", value_parser = values::selector)]
+    pub pods: Option<String>,
+
     /// What is logged: a level, or directives as in info,cluster=debug [default: RUST_LOG, else info]
     #[arg(long, global = true, value_name = "DIRECTIVES", value_parser = values::directives)]
     pub log: Option<String>,

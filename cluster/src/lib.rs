@@ -13,6 +13,7 @@ mod listen;
 mod node;
 pub mod outward;
 mod plan;
+pub mod pods;
 mod probe;
 mod retry;
 pub mod run;

@@ -13,7 +13,7 @@ use crate::directory::{Asked, Desk, Directory};
 use crate::outward::Web;
 use crate::plan::Plan;
 use crate::probe::Health;
-use crate::{admin, bus, installation, keys, listen, speech, telemetry};
+use crate::{admin, bus, installation, keys, listen, pods, speech, telemetry};
 
 /// What serves HTTP, in the list of what a node serves.
 const GATEWAY: &str = "gateway";
@@ -33,8 +33,7 @@ type Consumers = Vec<Box<dyn Send + Sync>>;
 impl Node {
     pub async fn start(plan: Plan) -> Result<Node> {
         prepare(&plan)?;
-        let Plan { settings, data, store, cache, bus, broker, serve, voice, gateway, reach, speech, .. } =
-            plan;
+        let Plan { settings, data, store, cache, bus, broker, serve, voice, gateway, reach, .. } = plan;
         let bus = bus::open(&bus, broker, &settings.node).await?;
         let node = settings.node.clone();
         let store = persistence::open(&store, &node, &actors::resources()).await.map_err(of("--store"))?;
@@ -51,7 +50,8 @@ impl Node {
             peers: directory.clone(),
             voice: voice.clone(),
             outward: Arc::new(Web::new(reach)?),
-            speech: speech::choose(speech).await?,
+            speech: speech::choose(plan.speech).await?,
+            pods: pods::open(plan.pods, &serve)?,
             vault: persistence::vault::open_or_create(&data.join("node.key"))?,
             clock: Arc::new(SystemClock),
             catalog: Arc::new(OnceLock::new()),

@@ -8,6 +8,7 @@ use protocol::ports::Settings;
 use crate::bus::memory::Broker;
 use crate::config::Config;
 use crate::outward::Reach;
+use crate::pods::Watched;
 use crate::speech;
 
 #[derive(Clone)]
@@ -31,6 +32,8 @@ pub struct Plan {
     /// Where customers may aim besides public addresses.
     pub reach: Reach,
     pub speech: speech::Settings,
+    /// Where `sentinel` is served.
+    pub pods: Watched,
     /// What `memory:` connects to: nodes of one process share one.
     pub broker: Broker,
 }
@@ -50,6 +53,7 @@ impl Plan {
             admin_token: config.admin_token.as_ref().map(|token| token.expose().to_owned()),
             reach: config.reach(),
             speech: config.speech(),
+            pods: config.pods.clone().map_or(Watched::Nothing, Watched::Own),
             broker: Broker::default(),
         }
     }

@@ -14,6 +14,7 @@ mod media;
 mod outbound;
 mod outgoing;
 mod place;
+mod pod_gone;
 mod recover;
 mod report;
 mod session;
@@ -162,6 +163,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .follow(&calls, "customer_deleted", "forget_outbound_config", outbound::customer_deleted)
         .follow(&calls, "customer_frozen", "hang_up_frozen", hangup::customer_gone)
         .follow(&calls, "customer_deleted", "delete", delete::customer_deleted)
+        .follow(&calls, "pod_deleted", "doubt_node", pod_gone::doubt)
         .child(Child::live("bridges", &calls.bridges, &Arc::new(recover::Bridges(calls.clone()))))
         .child(Child::live("groups", &calls.groups, &Arc::new(recover::Groups(calls.clone()))))
         .child(Child::live("calls", &calls.live, &Arc::new(recover::Sessions(calls.clone()))))

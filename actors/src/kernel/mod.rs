@@ -26,6 +26,7 @@ pub use lease::lease;
 pub(crate) use live::{Alarm, Live, Living, Myself, Then};
 pub(crate) use nursery::Keeper;
 pub use outbox::outbox;
+pub(crate) use patience::patiently;
 pub use pool::Mailbox;
 pub(crate) use rows::{Rows, id_of};
 pub use supervisor::{Budget, Outcome, Strategy, Supervisor, Tree as Running};

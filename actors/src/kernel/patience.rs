@@ -15,7 +15,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// Runs `work` until the token is cancelled, and again from its start after `Unavailable`. Any other end is
 /// the loop's; so is a store that was closed, for it does not come back.
-pub(super) async fn patiently<F>(
+pub(crate) async fn patiently<F>(
     what: &'static str,
     deps: &Deps,
     token: &CancellationToken,

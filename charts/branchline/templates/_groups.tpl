@@ -2,11 +2,11 @@
 
 {{/* The domains that exist, as in actors/src/lib.rs; a test compares them. */}}
 {{- define "branchline.domains" -}}
-agent-manager billing-manager call-manager customer-manager direct-manager flow-manager idempotency-manager number-manager registrar-manager route-manager tag-manager timeline-manager tts-manager webhook-manager
+agent-manager billing-manager call-manager customer-manager direct-manager flow-manager idempotency-manager number-manager registrar-manager route-manager sentinel-manager tag-manager timeline-manager tts-manager webhook-manager
 {{- end -}}
 
 {{/* Every group as JSON, by name: groupDefaults, the group's own values, and what follows from them:
-     domains, and whether it is the gateway, has voice, has users, goes outward. */}}
+     domains, and whether it is the gateway, has voice, has users, watches pods, goes outward. */}}
 {{- define "branchline.groups" -}}
 {{- $ := . -}}
 {{- $domains := splitList " " (include "branchline.domains" .) -}}
@@ -15,7 +15,7 @@ agent-manager billing-manager call-manager customer-manager direct-manager flow-
 {{- $served := dict -}}
 {{- range $name, $own := .Values.groups -}}
 {{- if $own -}}
-{{- if has $name (list "mysql" "redis" "rabbitmq" "keys" "sip" "deny" "nodes" "voice" "outward" "http") -}}
+{{- if has $name (list "mysql" "redis" "rabbitmq" "keys" "sip" "deny" "nodes" "voice" "outward" "http" "watch") -}}
 {{- fail (printf "groups.%s: this name is taken by another part of the chart" $name) -}}
 {{- end -}}
 {{- $group := mergeOverwrite (deepCopy $.Values.groupDefaults) (deepCopy $own) -}}
@@ -40,6 +40,7 @@ agent-manager billing-manager call-manager customer-manager direct-manager flow-
 {{- $_ := set $group "domains" (without $all "gateway") -}}
 {{- $_ := set $group "gateway" (has "gateway" $all) -}}
 {{- $_ := set $group "voice" (has "call-manager" $all) -}}
+{{- $_ := set $group "watches" (and (has "sentinel-manager" $all) $.Values.sentinel.watch) -}}
 {{- $_ := set $group "users" (has "agent-manager" $all) -}}
 {{- $outward := or (has "call-manager" $all) (has "flow-manager" $all) (has "webhook-manager" $all) -}}
 {{- $speaks := and (has "tts-manager" $all) (hasKey $.Values.settings "speech-url") -}}

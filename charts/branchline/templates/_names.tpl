@@ -56,3 +56,9 @@ helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version | replace "+" "_" 
 {{- $name := index . 1 -}}
 {{- (index $.Values $name).auth.existingSecret | default (printf "%s-%s" (include "branchline.fullname" $) $name) -}}
 {{- end -}}
+
+{{/* Which pods are watched: the nodes of this release, unless values say otherwise. */}}
+{{- define "branchline.watched" -}}
+{{- $own := printf "app.kubernetes.io/name=%s,app.kubernetes.io/instance=%s,branchline/node=true" (include "branchline.name" .) .Release.Name -}}
+{{- .Values.sentinel.selector | default $own -}}
+{{- end -}}

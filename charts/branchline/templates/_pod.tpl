@@ -69,6 +69,10 @@
   value: {{ $.Values.voice.address | quote }}
 {{- end }}
 {{- end }}
+{{- if $group.watches }}
+- name: BRANCHLINE_PODS
+  value: {{ include "branchline.watched" $ | quote }}
+{{- end }}
 {{- include "branchline.backends" $ }}
 {{- if $.Values.speech.existingSecret }}
 - name: BRANCHLINE_SPEECH_KEY
@@ -178,6 +182,7 @@ metadata:
     branchline/gateway: {{ $group.gateway | quote }}
     branchline/voice: {{ $group.voice | quote }}
     branchline/outward: {{ $group.outward | quote }}
+    branchline/watch: {{ $group.watches | quote }}
   annotations:
     kubectl.kubernetes.io/default-container: branchline
     {{- with $group.podAnnotations }}
@@ -185,7 +190,8 @@ metadata:
     {{- end }}
 spec:
   serviceAccountName: {{ include "branchline.fullname" $ }}-{{ $name }}
-  automountServiceAccountToken: false
+  # of all groups only the one that watches pods speaks with Kubernetes
+  automountServiceAccountToken: {{ $group.watches }}
   # a service called branchline would otherwise set variables that look like settings
   enableServiceLinks: false
   # the time to stop, 5 s before it, and what domains and the store need after it

@@ -198,3 +198,12 @@ fn secrets_are_not_printed() {
         assert!(!refusal.message.contains("sk secret"), "{}", refusal.message);
     }
 }
+
+#[test]
+fn pods_are_chosen_by_a_label_selector() {
+    assert_eq!(config(&[]).pods, None);
+    let selector = "app in (call, flow),!canary";
+    assert_eq!(config(&["--pods", selector]).pods.as_deref(), Some(selector));
+    let refused = with(&["--pods", "app=\"call\""], &[]).expect_err("no selector");
+    assert!(refused.message.contains("it must be a label selector"), "{}", refused.message);
+}

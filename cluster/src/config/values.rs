@@ -107,6 +107,15 @@ pub(super) fn calling_code(text: &str) -> Result<String, String> {
     fits.then(|| digits.to_owned()).ok_or_else(|| "it must be country calling codes, as in 1,44".to_owned())
 }
 
+/// A label selector of Kubernetes.
+pub(super) fn selector(text: &str) -> Result<String, String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./=!,() ".contains(&b);
+    match text.trim() {
+        selector if !selector.is_empty() && selector.bytes().all(plain) => Ok(selector.to_owned()),
+        _ => Err("it must be a label selector, as in app=branchline".into()),
+    }
+}
+
 pub(super) fn web(text: &str) -> Result<String, String> {
     let uri: http::Uri = text.parse().map_err(|_| "it must be a URL".to_owned())?;
     match (uri.scheme_str(), uri.host()) {

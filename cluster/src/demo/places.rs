@@ -8,6 +8,7 @@ use protocol::{Error, Result};
 use crate::Plan;
 use crate::bus::memory::Broker;
 use crate::outward::{Allow, Reach};
+use crate::pods::Watched;
 use crate::speech;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -56,6 +57,7 @@ impl Places {
             admin_token: None,
             reach: Reach::Public(allow),
             speech: speech::Settings { data: self.folder.clone(), endpoint: None, voice: String::new() },
+            pods: Watched::Nothing,
             bus: "memory:".into(),
             broker: Broker::default(),
         }

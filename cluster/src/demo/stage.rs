@@ -24,6 +24,7 @@ const ROLES: [(&str, &[&str]); 3] = [
             "number",
             "registrar",
             "route",
+            "sentinel",
             "tag",
             "timeline",
             "tts",

@@ -13,6 +13,7 @@ mod object;
 mod pods;
 mod references;
 mod refusals;
+mod sentinel;
 mod settings;
 
 use std::path::PathBuf;

@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it is wrong")]
 
 mod api;
+#[path = "../../kubernetes/tests/it/api_server.rs"]
+#[expect(dead_code, reason = "the tests of the client do more with it")]
+mod api_server;
 mod bus;
 mod cache;
 mod calls;
@@ -28,6 +31,7 @@ mod process;
 #[path = "../../../persistence/tests/it/redis.rs"]
 mod redis;
 mod rows;
+mod sentinel;
 mod server;
 mod socket;
 mod survival;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cluster::bus::memory::Broker;
 use cluster::outward::{Allow, Reach};
+use cluster::pods::Watched;
 use cluster::{Node, Plan, Welcome, first, speech};
 use serde_json::{Value, json};
 
@@ -144,6 +145,7 @@ pub(crate) fn plan(folder: PathBuf) -> Plan {
         admin_token: None,
         reach: Reach::Public(vec!["127.0.0.0/8".parse::<Allow>().unwrap()]),
         speech: speech::Settings { data: folder.clone(), endpoint: None, voice: String::new() },
+        pods: Watched::Nothing,
         bus: "memory:".into(),
         broker: Broker::default(),
         data: folder,

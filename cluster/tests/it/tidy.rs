@@ -70,11 +70,13 @@ fn crates_form_a_star() {
         ("persistence", &["protocol"][..]),
         ("actors", &["protocol"][..]),
         ("gateway", &["protocol"][..]),
+        ("cluster/kubernetes", &["protocol"][..]),
         ("cluster/voice", &["protocol"][..]),
         ("proto", &[][..]),
     ] {
         let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
-        let ours = ["protocol", "persistence", "actors", "gateway", "voice", "proto", "cluster"];
+        let ours =
+            ["protocol", "persistence", "actors", "gateway", "kubernetes", "voice", "proto", "cluster"];
         for name in ours {
             let depends = manifest.lines().any(|line| line.trim() == format!("{name}.workspace = true"));
             assert!(!depends || allowed.contains(&name), "{folder} must not depend on {name}");

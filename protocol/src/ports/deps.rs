@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Bus, Cache, Clock, Dispatch, Outward, Speech, Store, Vault, VoiceEngine};
+use super::{Bus, Cache, Clock, Dispatch, Outward, Pods, Speech, Store, Vault, VoiceEngine};
 use crate::{Catalog, Command, Context, Error, Op, Request, Resource, Result};
 
 /// Settings of the installation that domains read. Each has a flag of the same name.
@@ -34,6 +34,8 @@ pub struct Deps {
     pub voice: Arc<dyn VoiceEngine>,
     pub outward: Arc<dyn Outward>,
     pub speech: Arc<dyn Speech>,
+    /// `None` where nobody is asked about pods.
+    pub pods: Option<Arc<dyn Pods>>,
     pub vault: Arc<dyn Vault>,
     pub clock: Arc<dyn Clock>,
     /// Set once all domains are known.

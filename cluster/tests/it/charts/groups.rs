@@ -38,11 +38,11 @@ fn every_domain_is_served_by_the_group_that_values_say() {
         domains.sort_unstable();
         match release.name.as_str() {
             "single-node" => assert_eq!(domains, ["*"]),
-            _ => assert_eq!(domains.len(), 15, "{}: {domains:?}", release.name),
+            _ => assert_eq!(domains.len(), 16, "{}: {domains:?}", release.name),
         }
         domains.dedup();
         if release.name == "one-per-domain" {
-            assert_eq!(served.len(), 15);
+            assert_eq!(served.len(), 16);
             for (group, serves) in &served {
                 let alone = if group == "gateway" { group.clone() } else { format!("{group}-manager") };
                 assert_eq!(*serves, [alone]);
@@ -50,7 +50,7 @@ fn every_domain_is_served_by_the_group_that_values_say() {
         }
         if release.name == "default" {
             let groups: Vec<_> = served.keys().map(String::as_str).collect();
-            assert_eq!(groups, ["call", "flow", "gateway", "platform"]);
+            assert_eq!(groups, ["call", "flow", "gateway", "platform", "sentinel"]);
             assert_eq!(served["call"], ["call-manager"]);
             assert_eq!(served["platform"].len(), 11);
         }

@@ -35,7 +35,7 @@ fn values_that_cannot_work_are_refused() {
     }
     check(
         &json!({"mysql": {"enabled": false}}),
-        "23 nodes need a common database and bus: set mysql.enabled",
+        "25 nodes need a common database and bus: set mysql.enabled",
     );
     check(&json!({"rabbitmq": {"enabled": false}}), "set rabbitmq.enabled");
     check(

@@ -34,6 +34,7 @@ fn every_setting_of_the_values_is_a_flag_of_the_program() {
         "grpc",
         "http",
         "node",
+        "pods",
         "rtp",
         "serve",
         "sip",

@@ -266,6 +266,7 @@ async fn deps(folder: &std::path::Path, store: Arc<Switch>, peers: Arc<Here>) ->
         voice: voice::MemoryEngine::start(),
         outward: Arc::new(Web::new(Reach::Public(Vec::new())).unwrap()),
         speech: speech::choose(speech).await.unwrap(),
+        pods: None,
         vault: persistence::vault::with_key([7; 32]),
         clock: Arc::new(SystemClock),
         catalog: Arc::default(),

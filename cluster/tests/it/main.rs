@@ -21,6 +21,7 @@ mod market;
 mod money;
 mod nodes;
 mod overload;
+mod pair;
 mod peers;
 mod people;
 mod platform;

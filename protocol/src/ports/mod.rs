@@ -18,6 +18,6 @@ pub use deps::{Deps, Settings};
 pub use dispatch::Dispatch;
 pub use outward::{Answer, Outward, Send};
 pub use speech::{Speech, Utterance};
-pub use store::{Entry, Filter, Journal, LEASE, Peer, Pending, Store, Timer, Unit, Write};
+pub use store::{Entry, Filter, Journal, LEASE, Load, Peer, Pending, Store, Timer, Unit, Write};
 pub use vault::Vault;
 pub use voice::VoiceEngine;

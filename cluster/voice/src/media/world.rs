@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::command::Action;
 use super::event::{EventKind, Outbox};
+use super::heard::{Counts, Epoch};
 use super::stream::Stream;
 
 /// Owned by one thread; its tasks borrow it for the length of a packet or a tick.
@@ -21,11 +22,21 @@ pub(super) struct World {
     pub(super) tick: u64,
     /// No RTP for this many ticks is told.
     timeout: u64,
+    pub(super) counts: Rc<Counts>,
+    epoch: Epoch,
 }
 
 impl World {
     pub(super) fn new(outbox: Outbox, timeout: u64) -> Self {
-        World { streams: HashMap::new(), bridges: HashMap::new(), outbox, tick: 0, timeout }
+        World {
+            streams: HashMap::new(),
+            bridges: HashMap::new(),
+            outbox,
+            tick: 0,
+            timeout,
+            counts: Rc::default(),
+            epoch: Epoch::default(),
+        }
     }
 
     pub(super) fn add(&mut self, leg: Uuid, stream: Stream) {
@@ -68,7 +79,8 @@ impl World {
     /// A datagram came to the port of `leg`.
     pub(super) fn packet(&mut self, leg: Uuid, bytes: &[u8], from: SocketAddr) {
         let Some(stream) = self.streams.get_mut(&leg) else { return };
-        let Some(inbound) = stream.receive(bytes, from, self.tick, &mut self.outbox) else { return };
+        let at = (self.tick, self.epoch.elapsed());
+        let Some(inbound) = stream.receive(bytes, from, at, &mut self.outbox) else { return };
         let partner = stream.partner.and_then(|partner| self.streams.get_mut(&partner));
         if let Some(partner) = partner {
             partner.relay(&inbound, self.tick);

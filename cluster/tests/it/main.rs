@@ -19,6 +19,7 @@ mod kernel;
 mod mariadb;
 mod market;
 mod money;
+mod monitoring;
 mod nodes;
 mod overload;
 mod pair;

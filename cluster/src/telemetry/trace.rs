@@ -40,3 +40,13 @@ pub(crate) fn adopt(span: &Span, traceparent: &str) {
     #[cfg(not(feature = "otel"))]
     let _ = (span, traceparent);
 }
+
+#[cfg(all(test, not(feature = "otel")))]
+mod tests {
+    #[test]
+    fn a_program_that_cannot_send_traces_says_how_to_get_one_that_can() {
+        assert!(matches!(super::export(None, "n1"), Ok(None)));
+        let refused = super::export(Some("http://127.0.0.1:4317"), "n1").err();
+        assert!(refused.is_some_and(|why| why.ends_with("build it with --features otel")));
+    }
+}

@@ -6,7 +6,7 @@ use metrics::{describe_counter, describe_gauge, describe_histogram};
 
 const COUNTERS: &[(&str, &str)] = &[
     ("admin_requests_refused_total", "Requests of operators without the right token."),
-    ("bus_asks_total", "Requests to domains on other nodes, by domain and result."),
+    ("bus_asks_total", "Requests to domains on other nodes, by domain and status."),
     ("bus_dead_letters_total", "Events that the bus gave up and set aside."),
     ("bus_published_total", "Facts handed to the bus, by result."),
     ("bus_reconnects_total", "Connections to the broker that were made again."),

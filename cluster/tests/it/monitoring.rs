@@ -164,6 +164,45 @@ async fn every_figure_on_a_dashboard_is_one_that_a_node_exports() {
     pair.stop().await;
 }
 
+/// The sum of a figure over all its labels that the line must have.
+fn sum(text: &str, name: &str, label: &str) -> f64 {
+    let mine = |line: &&str| line.split(['{', ' ']).next() == Some(name) && line.contains(label);
+    text.lines().filter(mine).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_on_two_nodes_is_in_their_figures() {
+    let pair = Pair::start().await;
+    pair.near.made("tags", json!({"name": "vip"})).await;
+    talk(&pair.near).await;
+    let happened = [
+        ("http_requests_total", "route=\"/v1.0/tags\""),
+        ("http_request_duration_seconds_count", "method=\"POST\""),
+        ("domain_requests_total", "domain=\"tag-manager\",status=\"200\""),
+        ("domain_up", "domain=\"call-manager\""),
+        ("domain_credits", "domain=\"call-manager\""),
+        ("bus_asks_total", "domain=\"tag-manager\",status=\"200\""),
+        ("bus_served_total", "domain=\"tag-manager\""),
+        ("bus_published_total", "result=\"confirmed\""),
+        ("follower_lag_seconds_count", ""),
+        ("calls_attempted_total", "direction=\"outgoing\""),
+        ("calls_answered_total", "direction=\"incoming\""),
+        ("calls_ended_total", "reason=\"normal\""),
+        ("call_post_dial_seconds_count", ""),
+        ("call_duration_seconds_count", ""),
+        ("rtp_packets_received_total", ""),
+        ("rtp_packets_sent_total", ""),
+        ("store_commits_total", "result=\"stored\""),
+        ("store_read_duration_seconds_count", ""),
+        ("store_connections_max", ""),
+        ("dependency_up", "dependency=\"store\""),
+    ];
+    let text = shown(&pair.near).await;
+    let nothing: Vec<_> = happened.iter().filter(|(name, label)| sum(&text, name, label) < 1.0).collect();
+    assert!(nothing.is_empty(), "{nothing:?}\n{text}");
+    pair.stop().await;
+}
+
 fn has_id(line: &str) -> bool {
     line.split('"').any(|word| word.parse::<uuid::Uuid>().is_ok())
 }

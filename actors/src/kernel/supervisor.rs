@@ -143,14 +143,6 @@ struct Args {
     outcome: watch::Sender<Outcome>,
 }
 
-impl Args {
-    /// Restarts of one child. Known from the first start on, so that the first restart is seen as a rise.
-    fn restarts(&self, at: usize) -> metrics::Counter {
-        let (supervisor, child) = (self.plan.name.to_string(), self.plan.children[at].id.to_string());
-        metrics::counter!("supervisor_restarts_total", "supervisor" => supervisor, "child" => child)
-    }
-}
-
 struct Slot {
     started: Option<Started>,
     branch: Arc<Branch>,
@@ -230,6 +222,14 @@ impl Actor for Overseer {
             run.fell(at, error, &myself).await;
         }
         Ok(())
+    }
+}
+
+impl Args {
+    /// Restarts of one child. Known from the first start on, so that the first restart is seen as a rise.
+    fn restarts(&self, at: usize) -> metrics::Counter {
+        let (supervisor, child) = (self.plan.name.to_string(), self.plan.children[at].id.to_string());
+        metrics::counter!("supervisor_restarts_total", "supervisor" => supervisor, "child" => child)
     }
 }
 

@@ -87,7 +87,9 @@ async fn run(state: &Webhooks, id: Uuid) -> Result<()> {
         Verdict::Never(_) => "never",
     };
     metrics::counter!("webhook_attempts_total", "result" => result).increment(1);
-    metrics::histogram!("webhook_attempt_duration_seconds").record(since.elapsed());
+    let took = since.elapsed();
+    metrics::histogram!("webhook_attempt_duration_seconds").record(took);
+    tracing::debug!(result, duration_ms = took.as_secs_f64() * 1e3, "webhook attempted");
     record(state, delivery, &verdict).await
 }
 

@@ -39,15 +39,6 @@ struct Line {
     in_turn: bool,
 }
 
-impl Inner {
-    /// How many wait, and how many are served.
-    fn tell(&self) {
-        let waiting = self.known.len() - self.busy;
-        metrics::gauge!("webhooks_waiting").set(waiting as f64);
-        metrics::gauge!("webhooks_under_way").set(self.busy as f64);
-    }
-}
-
 /// One attempt's place. Dropping it, in whatever way the attempt ended, frees it.
 pub(super) struct Place {
     desk: Arc<Desk>,
@@ -123,6 +114,13 @@ impl Inner {
             return;
         }
         self.queue_up(customer);
+    }
+
+    /// How many wait, and how many are served.
+    fn tell(&self) {
+        let waiting = self.known.len().saturating_sub(self.busy);
+        metrics::gauge!("webhooks_waiting").set(waiting as f64);
+        metrics::gauge!("webhooks_under_way").set(self.busy as f64);
     }
 }
 

@@ -131,10 +131,10 @@ where
 struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// Code says `call = %id`; the line says `call_id`. What the line itself says is not overwritten.
+    /// Code says `call = %id`, the engine `leg = %id` with the same id; the line says `call_id`. What the line itself says is not overwritten.
     fn put(&mut self, name: &str, value: Value) {
         let name = match name.strip_prefix("r#").unwrap_or(name) {
-            "call" => "call_id",
+            "call" | "leg" => "call_id",
             "customer" => "customer_id",
             // what the platform does by itself has none
             "request_id" if value.as_str() == Some("") => return,
@@ -232,6 +232,16 @@ mod tests {
                 "error": "NotFound",
             })
         );
+    }
+
+    #[test]
+    fn a_leg_is_its_call_and_what_the_platform_does_by_itself_is_nobodys_request() {
+        let written = lines("info", || {
+            let _own = info_span!("follower", request_id = "").entered();
+            warn!(leg = %42, "lost");
+        });
+        assert_eq!(written[0]["call_id"], "42");
+        assert_eq!(written[0].get("correlation_id"), None);
     }
 
     #[test]

@@ -34,7 +34,7 @@ KINDS = {
     "policy/v1": ["PodDisruptionBudget"],
     "networking.k8s.io/v1": ["NetworkPolicy", "Ingress"],
     "rbac.authorization.k8s.io/v1": ["Role", "RoleBinding"],
-    "monitoring.coreos.com/v1": ["ServiceMonitor"],
+    "monitoring.coreos.com/v1": ["ServiceMonitor", "PrometheusRule"],
 }
 
 

@@ -143,6 +143,11 @@ pub struct Config {
     #[arg(long, global = true, value_name = "FORMAT")]
     pub log_format: Option<Format>,
 
+    /// Where traces go: an OpenTelemetry collector's gRPC, as in http://127.0.0.1:4317. Only in a program that
+    /// was built with the feature otel
+    #[arg(long, global = true, value_name = "URL", value_parser = values::web)]
+    pub otlp_endpoint: Option<String>,
+
     /// How long calls and requests may take to end when the node is told to stop, in seconds
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30)]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=86_400))]

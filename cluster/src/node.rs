@@ -34,10 +34,10 @@ impl Node {
     pub async fn start(plan: Plan) -> Result<Node> {
         prepare(&plan)?;
         let Plan { settings, data, store, cache, bus, broker, serve, voice, gateway, reach, .. } = plan;
-        let bus = bus::open(&bus, broker, &settings.node).await?;
+        let bus = telemetry::bus::counted(bus::open(&bus, broker, &settings.node).await?);
         let node = settings.node.clone();
         let store = persistence::open(&store, &node, &actors::resources()).await.map_err(of("--store"))?;
-        let cache = persistence::cache::open(&cache).await.map_err(of("--cache"))?;
+        let cache = telemetry::cache::counted(persistence::cache::open(&cache).await.map_err(of("--cache"))?);
         let host = Arc::new(Host::default());
         let dialogs = Arc::new(Dialogs { store: store.clone(), node: node.clone() });
         let voice = voice::start(voice, host.clone(), dialogs).await?;
@@ -97,6 +97,8 @@ impl Node {
 }
 
 fn prepare(plan: &Plan) -> Result<()> {
+    // before anything looks up what it counts with
+    telemetry::metrics::install();
     listen::check(plan, serves(&plan.serve, GATEWAY))?;
     make(&plan.data)
 }
@@ -177,10 +179,14 @@ fn grow(deps: &Deps, here: Vec<Mailbox>, names: Vec<&'static str>, consumers: Co
     // first, and so stopped last: nobody takes over what the others still say
     let root = Supervisor::new("node").child(kernel::lease(deps, names));
     let root = here.iter().map(domain).fold(root, Supervisor::child);
-    let upkeep = Child::task("metrics", |token| async move {
-        tokio::select! {
-            () = token.cancelled() => Ok(()),
-            () = telemetry::metrics::upkeep() => Err(Error::internal("it never ends")),
+    let watched = deps.clone();
+    let upkeep = Child::task("metrics", move |token| {
+        let deps = watched.clone();
+        async move {
+            tokio::select! {
+                () = token.cancelled() => Ok(()),
+                () = telemetry::metrics::upkeep(&deps) => Err(Error::internal("it never ends")),
+            }
         }
     });
     let root = root.child(hold(consumers)).child(kernel::outbox(deps)).child(kernel::timers(deps));
@@ -216,6 +222,7 @@ async fn face(
         cache: deps.cache.clone() as Arc<dyn Cache>,
         bus: deps.bus.clone(),
         clock: deps.clock.clone(),
+        adopt: telemetry::trace::adopt,
         probe: Arc::new(Health { deps: deps.clone(), tree: tree.branch.clone(), metrics }),
     };
     gateway::start(parts, settings).await

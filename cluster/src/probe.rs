@@ -10,6 +10,8 @@ use protocol::Result;
 use protocol::ports::Deps;
 use tokio::time::{Duration, timeout};
 
+use crate::telemetry::figures;
+
 /// Who asks wants to know now: a dependency that takes longer is as good as away.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -43,6 +45,7 @@ impl Probe for Health {
     }
 
     fn metrics(&self) -> String {
+        figures::fill(&self.deps, &self.tree);
         (self.metrics)()
     }
 }

@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Cli, Command, Config};
 use crate::node::serves;
+use crate::telemetry::trace;
 use crate::{Node, Plan, admin, cli, demo, first, telemetry};
 use actors::kernel::Outcome;
 
@@ -18,7 +19,10 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&Error::internal(error)),
     };
-    match runtime.block_on(carry_out(cli)) {
+    let done = runtime.block_on(carry_out(cli));
+    // the runtime is still there to send them
+    trace::stop();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
@@ -36,13 +40,15 @@ fn fail(error: &Error) -> ExitCode {
 async fn carry_out(Cli { config, command }: Cli) -> Result<()> {
     match command {
         None => {
-            telemetry::logs::start(&config.log(), config.log_format(), &config.node())
+            let node = config.node();
+            let traces = trace::export(config.otlp_endpoint.as_deref(), &node).map_err(Error::invalid)?;
+            telemetry::logs::start(&config.log(), config.log_format(), &node, traces)
                 .map_err(Error::invalid)?;
             serve(&config).await
         }
         Some(Command::Demo { stay }) => {
             let quiet = config.log.clone().unwrap_or_else(|| "warn".to_owned());
-            telemetry::logs::start(&quiet, config.log_format(), "demo").map_err(Error::invalid)?;
+            telemetry::logs::start(&quiet, config.log_format(), "demo", None).map_err(Error::invalid)?;
             demo::run(stay, shared(&config)?.as_ref()).await
         }
         Some(Command::Tree(at)) => cli::tree(&at.url(&config), &token(&config, at.token(&config))?).await,

@@ -38,6 +38,8 @@ pub struct Parts {
     pub bus: Arc<dyn Bus>,
     pub clock: Arc<dyn Clock>,
     pub probe: Arc<dyn Probe>,
+    /// Makes a request's span a part of the trace that its client began: its `traceparent`.
+    pub adopt: fn(&tracing::Span, &str),
 }
 
 impl Parts {

@@ -96,6 +96,7 @@ async fn accept(
     places: Arc<Semaphore>,
     (tasks, stop): (TaskTracker, CancellationToken),
 ) {
+    let connections = metrics::gauge!("http_connections");
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let (stream, peer): (TcpStream, SocketAddr) = match accepted {
             Ok(accepted) => accepted,
@@ -110,9 +111,26 @@ async fn accept(
             continue;
         };
         let desk = desk.clone();
+        let open = Open::new(&connections);
         tasks.spawn(async move {
             desk.serve(stream, peer.ip()).await;
-            drop(place);
+            drop((place, open));
         });
+    }
+}
+
+/// A connection in the figures, until it is dropped.
+struct Open(metrics::Gauge);
+
+impl Open {
+    fn new(connections: &metrics::Gauge) -> Self {
+        connections.increment(1);
+        Open(connections.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.decrement(1);
     }
 }

@@ -27,6 +27,9 @@ pub struct Request {
     /// Time left when it was sent. Clocks of nodes differ, durations do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// The trace that the request is a part of, as W3C writes it; empty where none is exported.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub traceparent: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,6 +90,7 @@ impl Request {
             request_id: request.context.request_id.to_string(),
             customer_id: request.context.scope.customer(),
             timeout_ms: Some(u64::try_from(left).unwrap_or(u64::MAX)),
+            traceparent: String::new(),
         }
     }
 

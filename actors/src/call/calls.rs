@@ -51,7 +51,8 @@ impl Calls {
 
     /// Starts the actor of a call that was just stored, with its first message.
     pub(super) async fn enliven(self: &Arc<Self>, row: Row, first: Msg) -> Result<()> {
-        let session = Session::new(self.clone(), row)?;
+        let mut session = Session::new(self.clone(), row)?;
+        session.counted.begun();
         let id = session.id;
         self.live.spawn(id, session).await?;
         self.live.insist(id, first)

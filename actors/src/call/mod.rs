@@ -6,6 +6,7 @@ mod arrive;
 mod bridge;
 mod calls;
 mod connect;
+mod count;
 mod country;
 mod delete;
 mod group;

@@ -11,11 +11,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::Duration;
+use tracing::Span;
 use uuid::Uuid;
 
 use super::act::Doing;
 use super::api::{Act, Finished};
 use super::calls::{Calls, now, on_behalf, patch};
+use super::count::Counted;
 use super::outgoing::Attempts;
 use super::status::{Reason, Status, Way, ended_by, may_fail_over, reason};
 use super::{bridge, group};
@@ -67,14 +69,15 @@ pub(super) struct Session {
     delete: bool,
     pub(super) beside: Vec<Alarm>,
     limits: Vec<Alarm>,
+    pub(super) counted: Counted,
 }
 
 /// The part of the row that does not change while the call lives.
 #[derive(Clone, Deserialize)]
 pub(super) struct Facts {
-    id: Uuid,
+    pub(super) id: Uuid,
     pub(super) customer_id: Uuid,
-    status: Status,
+    pub(super) status: Status,
     pub(super) direction: Way,
     early_execution: bool,
     pub(super) groupcall_id: Uuid,
@@ -84,6 +87,7 @@ pub(super) struct Facts {
 impl Session {
     pub(super) fn new(calls: Arc<Calls>, row: Row) -> Result<Self> {
         let facts: Facts = read(&row)?;
+        let counted = Counted::new(&facts);
         Ok(Session {
             id: facts.id,
             calls,
@@ -97,6 +101,7 @@ impl Session {
             delete: false,
             beside: Vec::new(),
             limits: Vec::new(),
+            counted,
         })
     }
 
@@ -111,6 +116,7 @@ impl Session {
         let row = self.calls.rows().amend(&mut unit, (self.row.clone(), patch), what, &self.by())?;
         self.calls.deps.store.commit(unit).await?;
         self.row = row;
+        self.counted.note(self.status);
         Ok(())
     }
 
@@ -256,6 +262,7 @@ impl Session {
             ("hangup_cause", json!(cause)),
         ]);
         self.write(end, "hangup").await?;
+        self.counted.ended(why);
         self.farewell().await;
         if self.delete {
             self.write(self.calls.rows().tombstone(), "deleted").await?;
@@ -360,6 +367,10 @@ const fn is_carrier_fault(cause: voice::Cause) -> bool {
 
 impl Living for Session {
     type Message = Msg;
+
+    fn span(&self) -> Span {
+        self.counted.span.clone()
+    }
 
     async fn handle(&mut self, message: Msg, me: &Myself<Msg>) -> Result<Then> {
         match message {

@@ -8,6 +8,8 @@ use protocol::ports::{Deps, Subscribe, Unit};
 use protocol::{Access, Event, Field, Ops, Resource, Result, Row};
 use serde_json::json;
 use tokio::time::{Duration, Instant, sleep};
+use tracing::field::display;
+use tracing::{Instrument as _, Span, info_span};
 
 use super::{Mailbox, Rows};
 
@@ -47,23 +49,33 @@ impl Subscribe for Follow {
         }
         let followers = self.mailbox.domain().followers(&event);
         // side by side: one that fails for a while delays no other
-        let done = join_all(followers.into_iter().map(|follower| self.persist(follower, &event))).await;
+        let persist = |follower| self.persist(follower, &event).instrument(self.span(follower, &event));
+        let done = join_all(followers.into_iter().map(persist)).await;
         done.into_iter().collect()
     }
 }
 
 impl Follow {
+    /// Lines of a follower name the request whose doing the event was.
+    fn span(&self, follower: &'static str, event: &Event) -> Span {
+        let (service, request_id) = (self.mailbox.domain().name, &*event.request_id);
+        let customer = event.customer_id().map(display);
+        info_span!("follower", service, follower, event = %event.r#type, request_id, customer)
+    }
+
     async fn persist(&self, follower: &'static str, event: &Arc<Event>) -> Result<()> {
         let mut pauses = PAUSES.iter();
         loop {
             let outcome = self.mailbox.follow(follower, event.clone(), Instant::now() + TRY).await;
-            let Err(error) = outcome else { return Ok(()) };
+            let Err(error) = outcome else {
+                self.mailbox.figures().taken(event);
+                return Ok(());
+            };
             // the domain has not begun: it is starting or full, which is no fault of the event
             if error.unbegun {
                 return Err(error);
             }
-            let domain = self.mailbox.domain().name;
-            metrics::counter!("follower_failures_total", "domain" => domain).increment(1);
+            self.mailbox.figures().retried();
             match pauses.next() {
                 Some(pause) => sleep(*pause).await,
                 None => return self.set_aside(follower, event, &error).await,
@@ -83,6 +95,8 @@ impl Follow {
             ("tries".to_owned(), json!(PAUSES.len() + 1)),
         ]);
         Rows { publisher: domain, resource: &DEAD_EVENT, deps: &self.deps }.record(&mut unit, row);
-        self.deps.store.commit(unit).await
+        self.deps.store.commit(unit).await?;
+        self.mailbox.figures().set_aside();
+        Ok(())
     }
 }

@@ -89,6 +89,7 @@ impl Heir {
             data: Value::Null,
             request_id: String::new(),
             customer_id: None,
+            traceparent: String::new(),
             timeout_ms: u64::try_from(PING.as_millis()).ok(),
         };
         match self.deps.bus.ask(&sock::admin_queue(node), ping).await {

@@ -13,6 +13,7 @@ use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{Duration, Instant, timeout_at};
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use super::tree::{Branch, Kind, Leaf, State};
@@ -33,6 +34,10 @@ pub(crate) enum Then {
 /// The behaviour of one live thing.
 pub(crate) trait Living: Sized + Send + 'static {
     type Message: Send + 'static;
+    /// What its log lines say of it when no request stands behind a message.
+    fn span(&self) -> Span {
+        Span::none()
+    }
     /// An error means that something may have changed that this actor does not know of: the actor ends and
     /// the thing is rebuilt from what is stored. A refusal goes into the reply inside the message.
     fn handle(
@@ -318,7 +323,8 @@ impl<T: Living> Actor for Alive<T> {
         letter: Self::Msg,
         life: &mut Life<T>,
     ) -> Result<(), ActorProcessingErr> {
-        if let Then::End = life.thing.handle(letter.message, &life.me).await? {
+        let span = Some(Span::current()).filter(|span| !span.is_none()).unwrap_or_else(|| life.thing.span());
+        if let Then::End = life.thing.handle(letter.message, &life.me).instrument(span).await? {
             life.live.leave(myself.get_id(), false);
             myself.stop(None);
         }

@@ -2,6 +2,7 @@
 
 mod child;
 mod domain;
+mod figures;
 mod follow;
 mod heir;
 mod home;

@@ -42,7 +42,8 @@ impl Child {
             async move {
                 live.show(&branch);
                 live.clear().await;
-                let nursery = Nursery { live: live.clone(), keeper };
+                let crashes = metrics::counter!("live_crashes_total", "kind" => name);
+                let nursery = Nursery { live: live.clone(), keeper, crashes };
                 let (nursery, _) = Actor::spawn_linked(None, nursery, (), parent).await?;
                 let again = nursery.clone();
                 let recover = move || drop(again.cast(Order::Recover));
@@ -58,6 +59,7 @@ impl Child {
 struct Nursery<T: Living, K: Keeper> {
     live: Live<T>,
     keeper: Arc<K>,
+    crashes: metrics::Counter,
 }
 
 enum Order {
@@ -110,6 +112,7 @@ impl<T: Living, K: Keeper> Actor for Nursery<T, K> {
         let left = self.live.leave(cell.get_id(), error.is_some());
         if let (Some(id), Some(error)) = (left, error) {
             tracing::error!(%id, error, "live actor crashed");
+            self.crashes.increment(1);
             if !outage && too_often(crashes, id) {
                 self.give_up(id, &Error::unavailable("it crashed too often")).await;
             } else {

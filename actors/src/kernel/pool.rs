@@ -16,10 +16,12 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Duration, Instant, timeout_at};
+use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
 
 use super::Domain;
 use super::child::{Child, Halt, Started};
+use super::figures::{Figures, Waiting};
 use super::tree::Kind;
 
 /// Requests that one domain works on at the same time. They wait for the store, not for the processor.
@@ -33,6 +35,7 @@ const GRACE: Duration = Duration::from_secs(30);
 
 pub(super) struct Envelope {
     work: Work,
+    waits: Waiting,
     _credit: OwnedSemaphorePermit,
 }
 
@@ -50,11 +53,13 @@ pub struct Mailbox {
     pool: Arc<RwLock<Option<Pool>>>,
     credits: Arc<Semaphore>,
     event_credits: Arc<Semaphore>,
+    figures: Arc<Figures>,
 }
 
 impl Mailbox {
     pub fn new(domain: Arc<Domain>) -> Self {
         Mailbox {
+            figures: Arc::new(Figures::new(domain.name, CREDITS)),
             domain,
             pool: Arc::default(),
             credits: Arc::new(Semaphore::new(CREDITS)),
@@ -79,18 +84,31 @@ impl Mailbox {
     /// Has the domain answer the request, on the node where its item lives. Full: `Unavailable` at once, and
     /// `unbegun`: only this domain's own door says so. Late: `REQUEST_TIMEOUT`.
     pub async fn ask(&self, request: Request) -> Result<Value> {
-        let credit = self.credit()?;
-        let deadline = request.context.deadline;
-        let elsewhere = timeout_at(deadline, self.domain.elsewhere(&request)).await;
-        match elsewhere.map_err(|_| Error::timeout())?? {
-            Some(node) => self.domain.send(&node, request).await,
-            None => self.answer(request, credit).await,
-        }
+        let counted = self.counted(async {
+            let credit = self.credit()?;
+            let elsewhere = timeout_at(request.context.deadline, self.domain.elsewhere(&request)).await;
+            match elsewhere.map_err(|_| Error::timeout())?? {
+                Some(node) => self.domain.send(&node, request).await,
+                None => self.answer(request, credit).await,
+            }
+        });
+        counted.await
     }
 
     /// As [`Mailbox::ask`], for a request that was sent here because its item was here.
     pub async fn ask_here(&self, request: Request) -> Result<Value> {
-        self.answer(request, self.credit()?).await
+        self.counted(async { self.answer(request, self.credit()?).await }).await
+    }
+
+    pub(super) fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    async fn counted(&self, work: impl Future<Output = Result<Value>>) -> Result<Value> {
+        let (since, span) = (Instant::now(), info_span!("domain", service = self.domain.name));
+        let done = work.instrument(span.clone()).await;
+        span.in_scope(|| self.figures.answered(since, &done));
+        done
     }
 
     fn credit(&self) -> Result<OwnedSemaphorePermit> {
@@ -108,7 +126,7 @@ impl Mailbox {
         }
         let (reply, answer) = oneshot::channel();
         let (key, work) = (request.key(), Work::Request(Box::new(request), reply));
-        self.send(key, Envelope { work, _credit: credit })?;
+        self.send(key, Envelope { work, waits: self.figures.waits(), _credit: credit })?;
         answered(deadline, answer).await
     }
 
@@ -123,7 +141,8 @@ impl Mailbox {
             self.event_credits.clone().acquire_owned().await.map_err(|_| refused(self.domain.name))?;
         let key = event.lane();
         let (reply, answer) = oneshot::channel();
-        self.send(key, Envelope { work: Work::Event(name, event, deadline, reply), _credit: credit })?;
+        let work = Work::Event(name, event, deadline, reply);
+        self.send(key, Envelope { work, waits: self.figures.waits(), _credit: credit })?;
         answered(deadline, answer).await
     }
 
@@ -207,17 +226,18 @@ impl Worker for Server {
         job: Job<Uuid, Envelope>,
         (): &mut (),
     ) -> Result<Uuid, ActorProcessingErr> {
+        let span = job.msg.waits.begun();
         match job.msg.work {
             // nobody waits for it any more: it would only make the next one late too
             Work::Request(_, reply) if reply.is_closed() => {}
             Work::Request(request, reply) => {
                 let limit = request.context.deadline + GRACE;
-                let done = ended(limit, self.domain.serve(*request)).await;
+                let done = ended(limit, self.domain.serve(*request)).instrument(span).await;
                 drop(reply.send(done.map_err(Error::begun)));
             }
             Work::Event(_, _, _, reply) if reply.is_closed() => {}
             Work::Event(name, event, deadline, reply) => {
-                let done = ended(deadline + GRACE, self.domain.take(name, event)).await;
+                let done = ended(deadline + GRACE, self.domain.take(name, event)).instrument(span).await;
                 // a domain further inside that had not begun is no excuse: this one has
                 drop(reply.send(done.map_err(Error::begun)));
             }

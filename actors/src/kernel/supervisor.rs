@@ -225,6 +225,14 @@ impl Actor for Overseer {
     }
 }
 
+impl Args {
+    /// Restarts of one child. Known from the first start on, so that the first restart is seen as a rise.
+    fn restarts(&self, at: usize) -> metrics::Counter {
+        let (supervisor, child) = (self.plan.name.to_string(), self.plan.children[at].id.to_string());
+        metrics::counter!("supervisor_restarts_total", "supervisor" => supervisor, "child" => child)
+    }
+}
+
 /// The stop reason by which a parent tells exhaustion from an ordered shutdown.
 const EXHAUSTED: &str = "restart budget exhausted";
 
@@ -241,6 +249,7 @@ impl Run {
         match start(myself.get_cell(), slot.branch.clone()).await {
             Ok(started) => {
                 slot.branch.started(started.cell.clone(), again);
+                self.args.restarts(at).increment(u64::from(again));
                 slot.since = Instant::now();
                 slot.started = Some(started);
                 Ok(())

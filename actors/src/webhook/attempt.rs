@@ -7,7 +7,8 @@ use protocol::ports::{Pending, Send, Unit, Write};
 use protocol::{Command, Context, Error, Result, Row, Scope, Status, Verb, read, time};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
+use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
 
 use super::desk::Place;
@@ -66,13 +67,16 @@ pub(super) async fn attempt(state: Arc<Webhooks>, _: Context, id: Uuid, _: Attem
 
 /// An attempt whose outcome cannot be stored is made again when its timer is due.
 pub(super) async fn make(state: Arc<Webhooks>, place: Place) {
-    if let Err(error) = run(&state, place.delivery).await {
+    let span =
+        info_span!("webhook", service = super::NAME, delivery = %place.delivery, customer = %place.customer);
+    if let Err(error) = run(&state, place.delivery).instrument(span).await {
         tracing::warn!(delivery = %place.delivery, %error, "delivery attempt not finished");
     }
 }
 
 async fn run(state: &Webhooks, id: Uuid) -> Result<()> {
     let Some(delivery) = load(state, id).await? else { return Ok(()) };
+    let since = Instant::now();
     let verdict = match secret(state, &delivery).await? {
         Some(secret) => judge(send(state, &delivery, &secret).await),
         None => Verdict::Never("the customer is gone".to_owned()),
@@ -83,6 +87,9 @@ async fn run(state: &Webhooks, id: Uuid) -> Result<()> {
         Verdict::Never(_) => "never",
     };
     metrics::counter!("webhook_attempts_total", "result" => result).increment(1);
+    let took = since.elapsed();
+    metrics::histogram!("webhook_attempt_duration_seconds").record(took);
+    tracing::debug!(result, duration_ms = took.as_secs_f64() * 1e3, "webhook attempted");
     record(state, delivery, &verdict).await
 }
 

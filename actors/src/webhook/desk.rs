@@ -42,7 +42,7 @@ struct Line {
 /// One attempt's place. Dropping it, in whatever way the attempt ended, frees it.
 pub(super) struct Place {
     desk: Arc<Desk>,
-    customer: Uuid,
+    pub(super) customer: Uuid,
     pub(super) delivery: Uuid,
 }
 
@@ -58,6 +58,7 @@ impl Desk {
         }
         inner.lines.entry(customer).or_default().waiting.push_back(delivery);
         inner.queue_up(customer);
+        inner.tell();
         drop(inner);
         self.changed.notify_one();
     }
@@ -90,6 +91,7 @@ impl Inner {
         line.busy += 1;
         self.busy += 1;
         self.queue_up(customer);
+        self.tell();
         Some((customer, delivery))
     }
 
@@ -104,6 +106,7 @@ impl Inner {
     fn leave(&mut self, customer: Uuid, delivery: Uuid) {
         self.known.remove(&delivery);
         self.busy = self.busy.saturating_sub(1);
+        self.tell();
         let Some(line) = self.lines.get_mut(&customer) else { return };
         line.busy = line.busy.saturating_sub(1);
         if line.busy == 0 && line.waiting.is_empty() {
@@ -111,6 +114,13 @@ impl Inner {
             return;
         }
         self.queue_up(customer);
+    }
+
+    /// How many wait, and how many are served.
+    fn tell(&self) {
+        let waiting = self.known.len().saturating_sub(self.busy);
+        metrics::gauge!("webhooks_waiting").set(waiting as f64);
+        metrics::gauge!("webhooks_under_way").set(self.busy as f64);
     }
 }
 

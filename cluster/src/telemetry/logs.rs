@@ -1,7 +1,8 @@
 //! Log lines: JSON for machines, text for people, always on stderr.
 //!
 //! A JSON line is flat: the fields of the spans around an event are its own fields, the inner span's first.
-//! So `request_id`, which the gateway's span carries, is on every line of its request.
+//! So `correlation_id`, the id of a request that the gateway's span carries (`request_id`), is on every line of
+//! it, on other nodes too: requests over the bus carry it (`telemetry/bus.rs`), and so do events.
 
 use std::fmt;
 use std::io::{IsTerminal, stderr};
@@ -11,10 +12,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{FormatEvent, JsonFields, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormattedFields};
+use tracing_subscriber::fmt::{FmtContext, FormattedFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+use super::trace::Traces;
 
 /// The name of a line's service when no span around it names one.
 const SERVICE: &str = "branchline";
@@ -43,18 +47,32 @@ pub fn filter(directives: &str) -> Result<EnvFilter, String> {
     EnvFilter::builder().parse(format!("{QUIET},{directives}")).map_err(|error| error.to_string())
 }
 
-/// Logs of this process from now on. With several nodes in one process the first one's choice holds.
-pub fn start(directives: &str, format: Format, instance: &str) -> Result<(), String> {
-    let lines = tracing_subscriber::fmt().with_env_filter(filter(directives)?).with_writer(stderr);
+/// Logs of this process from now on, and its spans to `traces`. With several nodes in one process the first
+/// one's choice holds.
+pub fn start(directives: &str, format: Format, instance: &str, traces: Option<Traces>) -> Result<(), String> {
+    start_to(stderr, (directives, format), instance, traces)
+}
+
+/// As [`start`], with the lines to somewhere else.
+pub fn start_to<W>(
+    paper: W,
+    (directives, format): (&str, Format),
+    instance: &str,
+    traces: Option<Traces>,
+) -> Result<(), String>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let (filter, ansi) = (filter(directives)?, format == Format::Text && stderr().is_terminal());
+    let lines = tracing_subscriber::fmt::layer().with_writer(paper).with_ansi(ansi);
+    let begun = tracing_subscriber::registry().with(traces);
     // A second start fails, and that is how it should be.
     let _ = match format {
-        Format::Text => {
-            tracing::subscriber::set_global_default(lines.with_ansi(stderr().is_terminal()).finish())
-        }
+        Format::Text => tracing::subscriber::set_global_default(begun.with(lines.with_filter(filter))),
         Format::Json => {
-            let format = Lines { instance: instance.to_owned() };
-            let lines = lines.with_ansi(false).fmt_fields(JsonFields::new()).event_format(format);
-            tracing::subscriber::set_global_default(lines.finish())
+            let lines = lines.fmt_fields(JsonFields::new());
+            let lines = lines.event_format(Lines { instance: instance.to_owned() });
+            tracing::subscriber::set_global_default(begun.with(lines.with_filter(filter)))
         }
     };
     Ok(())
@@ -113,11 +131,14 @@ where
 struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// Code says `call = %id`; the line says `call_id`. What the line itself says is not overwritten.
+    /// Code says `call = %id`, the engine `leg = %id` with the same id; the line says `call_id`. What the line itself says is not overwritten.
     fn put(&mut self, name: &str, value: Value) {
         let name = match name.strip_prefix("r#").unwrap_or(name) {
-            "call" => "call_id",
+            "call" | "leg" => "call_id",
             "customer" => "customer_id",
+            // what the platform does by itself has none
+            "request_id" if value.as_str() == Some("") => return,
+            "request_id" => "correlation_id",
             "timestamp" | "level" | "instance" | "target" => return,
             name => name,
         };
@@ -152,7 +173,6 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use tracing::{debug, info, info_span, warn};
-    use tracing_subscriber::fmt::MakeWriter;
 
     use super::*;
 
@@ -208,10 +228,20 @@ mod tests {
             Value::Object(line),
             serde_json::json!({
                 "level": "warn", "service": "gateway", "instance": "n1", "message": "hangup \"failed\"\nbadly",
-                "request_id": "r1", "customer_id": "7", "call_id": "42", "duration_ms": 3, "op": "get",
+                "correlation_id": "r1", "customer_id": "7", "call_id": "42", "duration_ms": 3, "op": "get",
                 "error": "NotFound",
             })
         );
+    }
+
+    #[test]
+    fn a_leg_is_its_call_and_what_the_platform_does_by_itself_is_nobodys_request() {
+        let written = lines("info", || {
+            let _own = info_span!("follower", request_id = "").entered();
+            warn!(leg = %42, "lost");
+        });
+        assert_eq!(written[0]["call_id"], "42");
+        assert_eq!(written[0].get("correlation_id"), None);
     }
 
     #[test]
@@ -238,7 +268,7 @@ mod tests {
     #[test]
     fn a_second_start_in_one_process_is_harmless() {
         for _ in 0..2 {
-            start("error", Format::Json, "n1").expect("started");
+            start("error", Format::Json, "n1", None).expect("started");
         }
     }
 }

@@ -7,9 +7,12 @@ use std::fmt::Write;
 use std::fs;
 use std::sync::OnceLock;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use protocol::ports::Deps;
 use tokio::time::{Duration, MissedTickBehavior, interval};
 use tracing::warn;
+
+use super::{figures, words};
 
 /// Seconds. From a message between actors to the longest request.
 const BUCKETS: [f64; 14] =
@@ -20,6 +23,23 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Linux counts processor time for programs in hundredths of a second (`USER_HZ`), on every architecture.
 const TICKS: f64 = 100.0;
+
+/// Units in a transaction: up to `MOST` of the store's writer.
+const UNITS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+/// Seconds of talk.
+const TALK: [f64; 9] = [1.0, 5.0, 15.0, 30.0, 60.0, 180.0, 600.0, 1800.0, 3600.0];
+/// Seconds until an event was taken, or somebody rang: tries and outages last for longer than a request.
+const PATIENT: [f64; 11] = [0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
+/// Seconds of jitter: G.711's packets are 0.02 apart.
+const JITTER: [f64; 8] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1];
+/// The histograms that are not about the length of a request.
+const OWN_BUCKETS: [(&str, &[f64]); 5] = [
+    ("store_commit_units", &UNITS),
+    ("call_duration_seconds", &TALK),
+    ("call_post_dial_seconds", &PATIENT),
+    ("follower_lag_seconds", &PATIENT),
+    ("rtp_jitter_seconds", &JITTER),
+];
 
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -35,24 +55,31 @@ pub fn render() -> String {
     text
 }
 
-/// Counts samples until it is dropped. One task in a process is enough; more do no harm.
-pub async fn upkeep() {
+/// Counts samples and looks after what has to be asked for, until it is dropped.
+pub async fn upkeep(deps: &Deps) {
     let mut ticks = interval(UPKEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         recorder().run_upkeep();
+        figures::look(deps).await;
     }
 }
 
 fn recorder() -> &'static PrometheusHandle {
     RECORDER.get_or_init(|| {
-        let builder = PrometheusBuilder::new().set_buckets(&BUCKETS).expect("there are buckets");
+        let mut builder = PrometheusBuilder::new().set_buckets(&BUCKETS).expect("there are buckets");
+        for (name, buckets) in OWN_BUCKETS {
+            let name = Matcher::Full(name.to_owned());
+            builder = builder.set_buckets_for_metric(name, buckets).expect("there are buckets");
+        }
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
         if let Err(error) = metrics::set_global_recorder(recorder) {
             warn!(%error, "metrics are recorded by somebody else");
         }
+        words::describe();
+        words::begin();
         handle
     })
 }
@@ -63,16 +90,31 @@ fn process(text: &mut String) {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let descriptors = fs::read_dir("/proc/self/fd").ok().map(|fds| fds.count().to_string());
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    for (name, kind, value) in [
-        ("process_resident_memory_bytes", "gauge", resident(&status).map(|bytes| bytes.to_string())),
-        ("process_threads", "gauge", line(&status, "Threads:").map(str::to_owned)),
-        ("process_cpu_seconds_total", "counter", cpu(&stat).map(|seconds| seconds.to_string())),
-        ("process_open_fds", "gauge", descriptors),
-        ("process_max_fds", "gauge", line(&limits, "Max open files").map(str::to_owned)),
+    for (name, kind, help, value) in [
+        (
+            "process_resident_memory_bytes",
+            "gauge",
+            "Memory in use.",
+            resident(&status).map(|bytes| bytes.to_string()),
+        ),
+        ("process_threads", "gauge", "Threads.", line(&status, "Threads:").map(str::to_owned)),
+        (
+            "process_cpu_seconds_total",
+            "counter",
+            "Processor time, of the program and of the system for it.",
+            cpu(&stat).map(|seconds| seconds.to_string()),
+        ),
+        ("process_open_fds", "gauge", "Open files and sockets.", descriptors),
+        (
+            "process_max_fds",
+            "gauge",
+            "Files and sockets that may be open.",
+            line(&limits, "Max open files").map(str::to_owned),
+        ),
     ] {
         if let Some(value) = value {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "# TYPE {name} {kind}\n{name} {value}\n");
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
         }
     }
 }

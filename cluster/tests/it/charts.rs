@@ -8,6 +8,7 @@ mod database;
 mod files;
 mod groups;
 mod helm;
+mod monitoring;
 mod network;
 mod object;
 mod pods;

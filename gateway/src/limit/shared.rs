@@ -14,6 +14,9 @@ use crate::settings::Rate;
 /// A cache that failed is left alone for so long; then one request tries it, and the others need not wait.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How many limits are applied by this node alone.
+const ALONE: &str = "rate_limits_alone";
+
 pub(super) struct Shared {
     rate: Rate,
     /// How long a request waits for the cache.
@@ -41,7 +44,9 @@ impl Shared {
         let asked = self.cache.rate(&key, self.rate.per_second, self.rate.burst);
         match timeout(self.patience, asked).await {
             Ok(Ok(wait)) => {
-                *self.again() = None;
+                if self.again().take().is_some() {
+                    metrics::gauge!(ALONE).decrement(1);
+                }
                 wait
             }
             Ok(Err(error)) => self.alone(key, &error.message),
@@ -63,6 +68,7 @@ impl Shared {
         // an outage is one line in the log, not one a second
         if self.again().replace(Instant::now() + PAUSE).is_none() {
             warn!(reason, "rates are counted by this node alone");
+            metrics::gauge!(ALONE).increment(1);
         }
         self.own.take(key)
     }

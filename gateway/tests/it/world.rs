@@ -67,6 +67,7 @@ impl World {
             bus: Arc::new(Line(events.clone())),
             clock: clock.clone(),
             probe: vitals.clone(),
+            adopt: |_, _| {},
         };
         let server = serve(&parts, change).await;
         World { server, parts, domain, cache, clock, vitals, events, ours, theirs, operator, provider }

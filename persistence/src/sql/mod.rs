@@ -4,6 +4,7 @@
 
 mod dialect;
 mod failure;
+mod figures;
 mod job;
 mod journal;
 mod lease;
@@ -25,7 +26,7 @@ mod writer;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use protocol::ports::{Entry, Filter, Peer, Residents, Store, Timer, Unit};
+use protocol::ports::{Entry, Filter, Load, Peer, Residents, Store, Timer, Unit};
 use protocol::{Error, Event, Kind, Page, Resource, Result, Row, Scope, Status};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -303,6 +304,16 @@ impl<D: Dialect> Store for SqlStore<D> {
         let agreed = Statement::new("SELECT value FROM agreed WHERE name = ?").with(Kind::Text, name)?;
         let found = self.reader.all(agreed, |row| read::text::<D>(row, 0)).await?;
         found.into_iter().next().ok_or_else(|| Error::internal("an agreed value is gone"))
+    }
+
+    fn load(&self) -> Load {
+        Load { waiting: self.writer.waiting(), ..self.reader.load() }
+    }
+
+    async fn backlog(&self, most: u32) -> Result<(u64, Option<Arc<Event>>)> {
+        let counted = self.reader.all(outbox::count(&self.node, most)?, read::count::<D>).await?;
+        let oldest = self.reader.all(outbox::pending(&self.node, 0, 1)?, outbox::read::<D>).await?;
+        Ok((counted.first().copied().unwrap_or_default(), oldest.into_iter().next().map(|(_, event)| event)))
     }
 
     async fn health(&self) -> Result<()> {

@@ -26,6 +26,13 @@ pub(super) fn pending(node: &str, after: i64, most: u32) -> Result<Statement> {
         .with(Kind::Int, most)
 }
 
+/// How many there are; one that is far behind need not be counted to the end.
+pub(super) fn count(node: &str, most: u32) -> Result<Statement> {
+    Statement::new("SELECT COUNT(*) FROM (SELECT seq FROM outbox WHERE node = ? LIMIT ?) AS counted")
+        .with(Kind::Text, node)?
+        .with(Kind::Int, most)
+}
+
 pub(super) fn read<D: Dialect>(row: &D::Row) -> sqlx::Result<(i64, Arc<Event>)> {
     let seq = D::pull(row, 0, Kind::Int)?.as_i64().unwrap_or_default();
     let event = serde_json::from_value(D::pull(row, 1, Kind::Json)?);

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use protocol::ports::Load;
 use protocol::{Kind, Resource, Result, Row};
 use sqlx::pool::PoolOptions;
 use sqlx::{Connection as _, Pool};
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, timeout};
 use uuid::Uuid;
 
 use super::dialect::Dialect;
 use super::failure;
+use super::figures::Reads;
 use super::statement::Statement;
 use super::writer::Options;
 
@@ -21,6 +23,7 @@ pub(super) const TRUSTED: Duration = Duration::from_secs(1);
 
 pub(super) struct Reader<D: Dialect> {
     pool: Pool<D>,
+    reads: Reads,
 }
 
 impl<D: Dialect> Reader<D> {
@@ -37,7 +40,7 @@ impl<D: Dialect> Reader<D> {
                     Ok(true)
                 })
             });
-        Reader { pool: pool.connect_lazy_with(options) }
+        Reader { pool: pool.connect_lazy_with(options), reads: Reads::default() }
     }
 
     pub(super) async fn fetch(&self, statement: Statement) -> Result<Vec<D::Row>> {
@@ -45,10 +48,19 @@ impl<D: Dialect> Reader<D> {
             let mut conn = self.pool.acquire().await?;
             D::fetch(&mut conn, statement).await
         });
-        match fetched.await {
+        let since = Instant::now();
+        let rows = match fetched.await {
             Ok(rows) => rows.map_err(refused::<D>),
             Err(late) => Err(refused::<D>(sqlx::Error::Io(late.into()))),
-        }
+        };
+        self.reads.ended(since, &rows);
+        rows
+    }
+
+    pub(super) fn load(&self) -> Load {
+        let (open, idle) = (self.pool.size() as usize, self.pool.num_idle());
+        let most = self.pool.options().get_max_connections() as usize;
+        Load { busy: open.saturating_sub(idle), idle, most, waiting: 0 }
     }
 
     /// Every row, read by `read`.

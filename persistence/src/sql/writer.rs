@@ -14,6 +14,7 @@ use tokio::time::{Duration, Instant, timeout};
 
 use super::dialect::{Dialect, Failed, Fault};
 use super::failure::{self, Failure};
+use super::figures::Commits;
 use super::job::{Answer, Job, Told};
 use super::read::TRUSTED;
 use super::recent::Recent;
@@ -50,8 +51,8 @@ impl Writer {
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (commits, committed) = watch::channel(0);
-        let task =
-            Task::<D> { options, conn: Some((conn, Instant::now())), last, commits, fence, recent, tail };
+        let (conn, figures) = (Some((conn, Instant::now())), Commits::default());
+        let task = Task::<D> { options, conn, last, commits, fence, recent, tail, figures };
         #[expect(clippy::disallowed_methods, reason = "the writer owns its task and close() awaits it")]
         let task = tokio::spawn(task.run(queue));
         Writer { jobs: Mutex::new(Some(jobs)), task: tokio::sync::Mutex::new(Some(task)), committed }
@@ -65,6 +66,11 @@ impl Writer {
         })?;
         drop(jobs);
         outcome.await.unwrap_or_else(|_| Err(failure::closed()))
+    }
+
+    /// Jobs that are not yet in a transaction.
+    pub(super) fn waiting(&self) -> usize {
+        self.jobs().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity())
     }
 
     pub(super) fn committed(&self) -> watch::Receiver<u64> {
@@ -102,6 +108,7 @@ struct Task<D: Dialect> {
     fence: Option<Statement>,
     recent: Option<Arc<Recent>>,
     tail: Arc<Tail>,
+    figures: Commits,
 }
 
 impl<D: Dialect> Task<D> {
@@ -109,7 +116,7 @@ impl<D: Dialect> Task<D> {
         let mut jobs = Vec::with_capacity(MOST);
         while queue.recv_many(&mut jobs, MOST).await > 0 {
             jobs.retain(|job| !job.answer.is_closed());
-            match self.together(&jobs).await {
+            match self.transact(&jobs).await {
                 // one job was refused, or the batch lost a deadlock: its neighbours must not pay for it
                 Err(failure) if failure.is_refusal() => {
                     for job in jobs.drain(..) {
@@ -126,14 +133,21 @@ impl<D: Dialect> Task<D> {
     }
 
     async fn alone(&mut self, job: Job) {
-        let mut outcome = self.together(std::slice::from_ref(&job)).await;
+        let mut outcome = self.transact(std::slice::from_ref(&job)).await;
         for _ in 1..ATTEMPTS {
             if !matches!(&outcome, Err(failure) if failure.is_busy::<D>()) {
                 break;
             }
-            outcome = self.together(std::slice::from_ref(&job)).await;
+            outcome = self.transact(std::slice::from_ref(&job)).await;
         }
         self.reply([job], outcome);
+    }
+
+    async fn transact(&mut self, jobs: &[Job]) -> Result<Vec<Result<()>>, Failure> {
+        let since = Instant::now();
+        let outcome = self.together(jobs).await;
+        self.figures.ended(since, jobs.len(), &outcome);
+        outcome
     }
 
     /// One transaction. The connection returns to its place only from a state that is known.

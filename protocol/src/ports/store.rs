@@ -106,6 +106,17 @@ pub struct Peer {
     pub quiet: bool,
 }
 
+/// How much of the store is in use. For whoever watches it; nothing decides by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Connections for reads.
+    pub busy: usize,
+    pub idle: usize,
+    pub most: usize,
+    /// Units that wait for the writer.
+    pub waiting: usize,
+}
+
 /// How long a node that says nothing keeps its name, its events and its timers. By the database's clock.
 pub const LEASE: Duration = Duration::from_secs(10);
 /// After this silence a node that the bus does not know either is gone: nobody waits for the end of its lease.
@@ -179,6 +190,14 @@ pub trait Store: Send + Sync {
     async fn agree(&self, name: &str, value: &str) -> Result<String>;
     /// What they must agree on from now on, whatever it was.
     async fn decide(&self, name: &str, value: &str) -> Result<()>;
+
+    fn load(&self) -> Load {
+        Load::default()
+    }
+    /// How many events of this node are not yet delivered, counted up to `most`, and the oldest of them.
+    async fn backlog(&self, _most: u32) -> Result<(u64, Option<Arc<Event>>)> {
+        Ok((0, None))
+    }
 
     async fn health(&self) -> Result<()>;
     /// Finishes what was accepted and closes. Later calls answer `Unavailable`.

@@ -60,6 +60,7 @@ pub(crate) fn request() -> sock::Request {
         data: body(),
         request_id: "r".into(),
         customer_id: None,
+        traceparent: String::new(),
         timeout_ms: Some(30_000),
     }
 }

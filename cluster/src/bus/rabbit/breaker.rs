@@ -51,6 +51,10 @@ impl Breaker {
         }
     }
 
+    fn is_closed(&self) -> bool {
+        matches!(self.0, State::Closed { .. })
+    }
+
     fn succeeded(&mut self) {
         self.0 = State::Closed { failures: 0 };
     }
@@ -91,12 +95,20 @@ impl Breakers {
 
     /// Closes all of them: the broker is there again.
     pub(super) fn reset(&self) {
-        self.all().clear();
+        let mut all = self.all();
+        all.clear();
+        show(&all);
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<String, Breaker>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// For those who watch: how many queues are left alone.
+fn show(all: &HashMap<String, Breaker>) {
+    let open = all.values().filter(|breaker| !breaker.is_closed()).count();
+    metrics::gauge!("bus_breakers_open").set(open as f64);
 }
 
 /// A request under way. Dropped untold it was given up by its caller, which says nothing about the queue.
@@ -113,9 +125,13 @@ impl Pass {
         let mut all = self.of.all();
         // absent after a reset: what failed then was sent over the connection that is gone
         let Some(breaker) = all.get_mut(&self.queue) else { return };
+        let before = breaker.is_closed();
         match failed {
             true => breaker.failed(Instant::now()),
             false => breaker.succeeded(),
+        }
+        if breaker.is_closed() != before {
+            show(&all);
         }
     }
 }

@@ -33,6 +33,9 @@ const LOOK: Duration = Duration::from_millis(250);
 /// What the broker gets to say goodbye.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
+/// Connections to the broker that are up.
+const CONNECTIONS: &str = "bus_connections";
+
 /// Where the broker is, and as whom we log in.
 #[derive(Clone)]
 pub(super) struct Address {
@@ -76,6 +79,7 @@ impl Link {
     /// Connects once, with an error when that fails; from then on it reconnects until it is told to stop.
     pub(super) async fn open(maker: Maker, tasks: &TaskTracker) -> Result<Link> {
         let first = Arc::new(maker.make().await?);
+        metrics::gauge!(CONNECTIONS).increment(1);
         let (sender, live) = watch::channel(Some(first.clone()));
         tasks.spawn(maker.keep(first, sender));
         Ok(Link { live })
@@ -134,14 +138,17 @@ impl Maker {
     async fn keep(self, mut connection: Arc<Connection>, live: watch::Sender<Option<Arc<Connection>>>) {
         while self.stop.run_until_cancelled(lost(&connection)).await.is_some() {
             live.send_replace(None);
+            metrics::gauge!(CONNECTIONS).decrement(1);
             tracing::warn!(connection = %self.name, broker = %self.address.shown, "broker lost");
             let Some(next) = self.stop.run_until_cancelled(self.again()).await else { return };
             tracing::info!(connection = %self.name, broker = %self.address.shown, "broker is back");
             metrics::counter!("bus_reconnects_total").increment(1);
+            metrics::gauge!(CONNECTIONS).increment(1);
             connection = Arc::new(next);
             live.send_replace(Some(connection.clone()));
         }
         live.send_replace(None);
+        metrics::gauge!(CONNECTIONS).decrement(1);
         let _ = timeout(CLOSE_LIMIT, connection.close(200, "OK".into())).await;
     }
 

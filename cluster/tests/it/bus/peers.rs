@@ -20,6 +20,7 @@ pub(crate) fn request(timeout_ms: u64) -> sock::Request {
         request_id: "r1".into(),
         customer_id: None,
         timeout_ms: Some(timeout_ms),
+        traceparent: String::new(),
     }
 }
 

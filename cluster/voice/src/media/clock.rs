@@ -31,6 +31,11 @@ impl Clock {
         Clock { start, next: 0 }
     }
 
+    /// The next tick.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
     /// When the next tick is due.
     pub(super) fn due(&self) -> Instant {
         self.start + Duration::from_nanos(self.next.saturating_mul(FRAME.as_nanos() as u64))

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::anchor::Anchor;
 use super::clock::{Clock, FRAME};
 use super::command::Action;
+use super::heard::Heard;
 use super::outgoing::Outgoing;
 use super::stream::Stream;
 use super::world::World;
@@ -82,9 +83,11 @@ impl Engine {
     }
 
     fn tick(&mut self) {
-        for tick in self.clock.take(Instant::now()) {
-            self.world.borrow_mut().tick(tick);
-        }
+        let due = self.clock.next();
+        let ticks = self.clock.take(Instant::now());
+        let mut world = self.world.borrow_mut();
+        world.counts.ticked(ticks.end.saturating_sub(ticks.start), ticks.start.saturating_sub(due));
+        ticks.for_each(|tick| world.tick(tick));
     }
 
     fn obey(&mut self, order: Order) {
@@ -100,8 +103,8 @@ impl Engine {
         let socket = Rc::new(UdpSocket::from_std(socket)?);
         let mut world = self.world.borrow_mut();
         let outgoing = Outgoing::new(anchor, anchor.slots(), world.tick);
-        let trust = world.trust.clone();
-        world.add(leg, Stream::new(leg, (Rc::clone(&socket), trust), outgoing));
+        let (heard, trust) = (Heard::new(Rc::clone(&world.counts)), world.trust.clone());
+        world.add(leg, Stream::new(leg, (Rc::clone(&socket), trust), (outgoing, heard)));
         self.readers.spawn_local(read(Rc::clone(&self.world), leg, socket, closed));
         Ok(())
     }

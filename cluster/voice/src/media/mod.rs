@@ -17,6 +17,7 @@ mod dialing;
 mod engine;
 mod event;
 mod handle;
+mod heard;
 mod keypad;
 mod latch;
 mod music;

@@ -19,6 +19,7 @@ use super::codec::Codec;
 use super::command::{Action, Remote};
 use super::dialing::{Digits, Event, Step};
 use super::event::{EventKind, Outbox};
+use super::heard::Heard;
 use super::keypad::{Keypad, Press};
 use super::latch::Latch;
 use super::outgoing::Outgoing;
@@ -51,6 +52,7 @@ pub(super) struct Stream {
     remembered: VecDeque<u8>,
     /// The tick that last relayed a packet to the peer.
     relayed: Option<u64>,
+    heard: Heard,
 }
 
 struct Peer {
@@ -89,7 +91,11 @@ enum Kind {
 }
 
 impl Stream {
-    pub(super) fn new(id: Uuid, (socket, trust): (Rc<UdpSocket>, Trust), outgoing: Outgoing) -> Self {
+    pub(super) fn new(
+        id: Uuid,
+        (socket, trust): (Rc<UdpSocket>, Trust),
+        (outgoing, heard): (Outgoing, Heard),
+    ) -> Self {
         Stream {
             id,
             socket,
@@ -106,6 +112,7 @@ impl Stream {
             keypad: Keypad::default(),
             remembered: VecDeque::with_capacity(REMEMBERED),
             relayed: None,
+            heard,
         }
     }
 
@@ -137,7 +144,7 @@ impl Stream {
         &mut self,
         bytes: &'a [u8],
         from: SocketAddr,
-        tick: u64,
+        (tick, since): (u64, Duration),
         outbox: &mut Outbox,
     ) -> Option<Inbound<'a>> {
         let packet = Packet::parse(bytes)?;
@@ -148,6 +155,7 @@ impl Stream {
             return None;
         }
         (peer.heard, peer.lost) = (tick, false);
+        self.heard.note(&packet.header, since);
         let receives = peer.remote.receive;
         match kind {
             Kind::Digit if outbox.is_full() => {}
@@ -186,6 +194,7 @@ impl Stream {
     /// Sends this tick's frame and notices what did not come. `timeout` is in ticks.
     pub(super) fn tick(&mut self, tick: u64, timeout: u64, outbox: &mut Outbox) {
         self.watch(tick, timeout, outbox);
+        self.heard.tick(tick);
         let Some(remote) = self.peer.as_ref().map(|peer| peer.remote) else { return };
         if self.dial(tick, &remote, outbox) || self.play(tick, &remote, outbox) {
             return;
@@ -295,7 +304,7 @@ impl Stream {
             IpAddr::V4(ip) if is_v6 => SocketAddr::new(ip.to_ipv6_mapped().into(), target.port()),
             IpAddr::V4(_) | IpAddr::V6(_) => target,
         };
-        _ = self.socket.try_send_to(bytes, target);
+        self.heard.sent(self.socket.try_send_to(bytes, target).is_ok());
     }
 
     fn watch(&mut self, tick: u64, timeout: u64, outbox: &mut Outbox) {
@@ -308,6 +317,7 @@ impl Stream {
             && tick.saturating_sub(peer.heard) > timeout
         {
             peer.lost = true;
+            self.heard.timed_out();
             outbox.push(self.id, EventKind::Timeout);
         }
     }

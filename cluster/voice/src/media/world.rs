@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::command::Action;
 use super::event::{EventKind, Outbox};
+use super::heard::{Counts, Epoch};
 use super::stream::Stream;
 use crate::trust::Trust;
 
@@ -23,11 +24,22 @@ pub(super) struct World {
     /// No RTP for this many ticks is told.
     timeout: u64,
     pub(super) trust: Trust,
+    pub(super) counts: Rc<Counts>,
+    epoch: Epoch,
 }
 
 impl World {
     pub(super) fn new(outbox: Outbox, timeout: u64, trust: Trust) -> Self {
-        World { streams: HashMap::new(), bridges: HashMap::new(), outbox, tick: 0, timeout, trust }
+        World {
+            streams: HashMap::new(),
+            bridges: HashMap::new(),
+            outbox,
+            tick: 0,
+            timeout,
+            trust,
+            counts: Rc::default(),
+            epoch: Epoch::default(),
+        }
     }
 
     pub(super) fn add(&mut self, leg: Uuid, stream: Stream) {
@@ -70,7 +82,8 @@ impl World {
     /// A datagram came to the port of `leg`.
     pub(super) fn packet(&mut self, leg: Uuid, bytes: &[u8], from: SocketAddr) {
         let Some(stream) = self.streams.get_mut(&leg) else { return };
-        let Some(inbound) = stream.receive(bytes, from, self.tick, &mut self.outbox) else { return };
+        let at = (self.tick, self.epoch.elapsed());
+        let Some(inbound) = stream.receive(bytes, from, at, &mut self.outbox) else { return };
         let partner = stream.partner.and_then(|partner| self.streams.get_mut(&partner));
         if let Some(partner) = partner {
             partner.relay(&inbound, self.tick);

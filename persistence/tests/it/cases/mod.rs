@@ -52,5 +52,6 @@ pub(crate) fn all() -> Vec<Case> {
         case("timers are set, moved and cancelled", timers::timers),
         case("the outbox tells commits in order", outbox::order_of_commits),
         case("a commit wakes who waits for it", outbox::commits_wake),
+        case("what waits is counted, and the oldest shown", outbox::backlog),
     ]
 }

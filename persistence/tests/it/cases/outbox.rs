@@ -62,3 +62,18 @@ pub(super) async fn commits_wake(store: Arc<dyn Store>) {
         timeout(Duration::from_secs(5), committed.changed()).await.unwrap().unwrap();
     }
 }
+
+pub(super) async fn backlog(store: Arc<dyn Store>) {
+    assert_eq!(store.backlog(9).await.unwrap(), (0, None));
+    let events = ["first", "second", "third"].map(fact);
+    store.commit(Unit { events: events.to_vec(), ..Unit::default() }).await.unwrap();
+    let (count, oldest) = store.backlog(9).await.unwrap();
+    assert_eq!((count, &*oldest.unwrap()), (3, &events[0]));
+    assert_eq!(store.backlog(2).await.unwrap().0, 2, "no further than asked for");
+    let first = store.outbox(0, 1).await.unwrap()[0].0;
+    store.forget(&[first]).await.unwrap();
+    let (count, oldest) = store.backlog(9).await.unwrap();
+    assert_eq!((count, &*oldest.unwrap()), (2, &events[1]));
+    let load = store.load();
+    assert!(load.most > 0 && load.busy + load.idle <= load.most && load.waiting == 0, "{load:?}");
+}

@@ -133,6 +133,7 @@ async fn store(calls: &Arc<Calls>, by: &Context, leg: Leg, ways: Vec<Way>) -> Re
         ("node", json!(calls.deps.settings.node)),
         ("provider_id", json!(attempts.provider())),
     ]);
+    let _expected = calls.live.expect(leg.id);
     let row = calls.rows().insert(row, by).await?;
     let begin = match ends_with(calls, by, &leg).await {
         Ok(()) => Msg::Dial(Box::new(attempts)),

@@ -24,7 +24,7 @@ async fn left_behind(calls: &Calls, rows: Rows<'_>, over: &[&str], of: &[&str]) 
 }
 
 fn is_alive<T: Living>(live: &Live<T>, row: &Row) -> bool {
-    id_of(row).is_ok_and(|id| live.has(id))
+    id_of(row).is_ok_and(|id| live.knows(id))
 }
 
 pub(super) struct Sessions(pub(super) Arc<Calls>);

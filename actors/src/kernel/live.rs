@@ -103,6 +103,17 @@ struct Registry<M: Send + 'static> {
     ids: HashMap<ActorId, Uuid>,
     /// Crashed and not yet rebuilt.
     broken: HashSet<Uuid>,
+    /// Stored, or about to be, and not yet started.
+    expected: HashSet<Uuid>,
+}
+
+/// Somebody is about to start it.
+pub(crate) struct Expected<T: Living>(Live<T>, Uuid);
+
+impl<T: Living> Drop for Expected<T> {
+    fn drop(&mut self) {
+        self.0.lock().expected.remove(&self.1);
+    }
 }
 
 type Address<M> = (ActorRef<Letter<M>>, Arc<Semaphore>);
@@ -121,6 +132,7 @@ impl<T: Living> Default for Live<T> {
             known: HashMap::new(),
             ids: HashMap::new(),
             broken: HashSet::new(),
+            expected: HashSet::new(),
         })))
     }
 }
@@ -153,6 +165,19 @@ impl<T: Living> Live<T> {
 
     pub(crate) fn has(&self, id: Uuid) -> bool {
         self.lock().known.contains_key(&id)
+    }
+
+    /// Its row is stored before its actor starts: until the answer is dropped nobody may take it for one that was
+    /// left behind.
+    pub(crate) fn expect(&self, id: Uuid) -> Expected<T> {
+        self.lock().expected.insert(id);
+        Expected(self.clone(), id)
+    }
+
+    /// Does it live, or is it about to?
+    pub(crate) fn knows(&self, id: Uuid) -> bool {
+        let registry = self.lock();
+        registry.known.contains_key(&id) || registry.expected.contains(&id)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -3,7 +3,7 @@
 //! read, or a CANCEL would find nobody. An engine that takes over another one's dialogs, or has another address
 //! than before, moves their peers to it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +27,10 @@ const LINGER: Duration = Duration::from_secs(32);
 /// Goes on with what the journal has and is not here yet.
 pub(crate) async fn all(shared: &Arc<Shared>) -> Result<usize> {
     let mut resumed = 0;
+    // of before the journal is read: a leg that closes meanwhile is in there and must not come back
+    let known: HashSet<LegId> = shared.legs.keys();
     for (leg, state) in shared.outside.all().await? {
-        if shared.legs.get(&leg).is_some() {
+        if known.contains(&leg) {
             continue;
         }
         match serde_json::from_slice::<Dialog>(&state) {

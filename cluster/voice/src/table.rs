@@ -1,6 +1,6 @@
 //! A shared map with short locks: nothing is awaited or called while one is held.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{PoisonError, RwLock};
 
@@ -34,6 +34,13 @@ impl<K: Eq + Hash, V: Clone> Table<K, V> {
 
     pub(crate) fn remove(&self, key: &K) -> Option<V> {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(key)
+    }
+
+    pub(crate) fn keys(&self) -> HashSet<K>
+    where
+        K: Clone,
+    {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
     pub(crate) fn count(&self, wanted: impl Fn(&V) -> bool) -> usize {

@@ -37,7 +37,7 @@ pub(crate) fn call(customer: Uuid, n: u32) -> Row {
     row(json!({
         "id": Uuid::now_v7(), "customer_id": customer, "tm_create": format!("2026-01-02T03:04:05.{n:06}Z"),
         "tm_update": null, "tm_delete": null, "rev": 0,
-        "status": "dialing", "from": "+1 \u{1f4de} O'Hara \"\\", "alias": "", "seat_id": Uuid::nil(),
+        "status": "dialing", "node": "", "from": "+1 \u{1f4de} O'Hara \"\\", "alias": "", "seat_id": Uuid::nil(),
         "order": i64::MIN + i64::from(n), "key": {"b": [1, 2.5, null, "\u{e9}"], "a": {}},
         "tags": ["z", 1, {"y": []}], "meta": {"z": 1, "a": 1.0e2}, "muted": n.is_multiple_of(2),
         "flow_id": Uuid::now_v7(), "tm_ring": "1969-12-31T23:59:59.999999Z",

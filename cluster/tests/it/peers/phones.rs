@@ -5,19 +5,23 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use cluster::bus::memory::Broker;
+use cluster::{Node, Plan};
 use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::Duration;
 
 use super::baresip::{Baresip, VOICE};
 use super::carriers::number_with_flow;
 use super::desk::Desk;
 use super::network::Network;
 use super::{OWN, all_over, call, extension, installed, realm, sound};
-use crate::platform::{HERE, Platform, free_port};
+use crate::mariadb::MariaDb;
+use crate::platform::{HERE, Platform, free_port, plan};
 
 const TONE: u16 = 440;
 
@@ -126,4 +130,40 @@ async fn baresip_calls_a_number_and_its_key_decides_where_the_flow_goes() {
     assert_eq!((&calls[0]["direction"], &calls[0]["hangup_by"]), (&json!("incoming"), &json!("remote")));
     platform.becomes("activeflows", |page| page["result"][0]["status"] == "ended").await;
     platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn baresip_hears_the_flow_go_on_when_its_node_stops_and_another_takes_over() {
+    let Some(network) = network() else { return };
+    let Some(database) = MariaDb::start().await else { return };
+    let (store, broker) = (database.database().await, Broker::default());
+    let shared = |plan: &mut Plan| {
+        network.serve(plan);
+        (plan.store, plan.broker) = (store.clone(), broker.clone());
+    };
+    let platform = Platform::with(shared).await;
+    let own = extension(&platform, "100").await;
+    let mut phone = Baresip::registered(&platform, &network, "100").await;
+    let mut second = plan(platform.folder.clone());
+    shared(&mut second);
+    second.settings.node = "second".into();
+    let second = Node::start(second).await.unwrap();
+
+    let (server, _serving) = tone_server().await;
+    let play = json!({"stream_urls": [format!("http://{server}/tone.wav")]});
+    let actions = json!([{"type": "sleep", "option": {"duration": 5_000}}, {"type": "play", "option": play}, {"type": "hangup"}]);
+    let (status, placed) = call(&platform, ("extension", &own), actions).await;
+    assert_eq!(status, 200, "{placed}");
+    phone.sees("CALL_ESTABLISHED").await;
+    let api = platform.api().at(second.gateway.as_ref().unwrap().local_addr());
+    api.becomes("calls", |page| page["result"][0]["status"] == "progressing").await;
+    let Platform { node, folder, .. } = platform;
+    node.stop(Duration::ZERO).await;
+    phone.recorded(TONE).await;
+    phone.sees("CALL_CLOSED").await;
+    let page = api.becomes("calls", |page| page["result"][0]["status"] == "hangup").await;
+    let call = &page["result"][0];
+    assert_eq!((&call["hangup_by"], &call["hangup_reason"]), (&json!("local"), &json!("normal")));
+    second.stop(Duration::from_secs(5)).await;
+    let _ = std::fs::remove_dir_all(folder);
 }

@@ -92,6 +92,7 @@ async fn serve(config: &Config) -> Result<()> {
     let outcome = tokio::select! {
         outcome = node.ended() => outcome,
         () = stop.told() => Outcome::Shutdown,
+        () = node.drained() => Outcome::Shutdown,
     };
     node.stop(config.stop_within()).await;
     match outcome {

@@ -2,6 +2,7 @@
 
 mod child;
 mod domain;
+mod figures;
 mod follow;
 mod lease;
 mod live;
@@ -28,4 +29,4 @@ pub(crate) use rows::{Rows, id_of};
 pub use supervisor::{Budget, Outcome, Strategy, Supervisor, Tree as Running};
 pub use timeline::TIMELINE_EVENT;
 pub use timers::timers;
-pub use tree::{Branch, Kind, Leaf, State};
+pub use tree::{Act, Branch, Effect, Kind, Leaf, State, Waiting};

@@ -20,7 +20,8 @@ use uuid::Uuid;
 
 use super::Domain;
 use super::child::{Child, Halt, Started};
-use super::tree::Kind;
+use super::figures::{self, Inside};
+use super::tree::{Kind, Waiting};
 
 /// Requests that one domain works on at the same time. They wait for the store, not for the processor.
 const WORKERS: usize = 32;
@@ -50,6 +51,8 @@ pub struct Mailbox {
     pool: Arc<RwLock<Option<Pool>>>,
     credits: Arc<Semaphore>,
     event_credits: Arc<Semaphore>,
+    /// Requests that wait in live things instead of the pool.
+    direct: Inside,
 }
 
 impl Mailbox {
@@ -59,6 +62,7 @@ impl Mailbox {
             pool: Arc::default(),
             credits: Arc::new(Semaphore::new(CREDITS)),
             event_credits: Arc::new(Semaphore::new(EVENT_CREDITS)),
+            direct: Inside::default(),
         }
     }
 
@@ -71,6 +75,11 @@ impl Mailbox {
         CREDITS - self.credits.available_permits()
     }
 
+    fn waiting(&self) -> Waiting {
+        let requests = self.depth().saturating_sub(self.direct.count());
+        Waiting { requests, events: EVENT_CREDITS - self.event_credits.available_permits() }
+    }
+
     /// Waits until a request would be accepted: a consumer of a queue takes no more than that.
     pub async fn ready(&self) {
         let _ = self.credits.acquire().await;
@@ -79,9 +88,14 @@ impl Mailbox {
     /// Has the domain answer the request. Full: `Unavailable` at once, and `unbegun`: only this domain's own
     /// door says so. Late: `REQUEST_TIMEOUT`.
     pub async fn ask(&self, request: Request) -> Result<Value> {
+        figures::noted(self.domain.name, self.answer(request)).await
+    }
+
+    async fn answer(&self, request: Request) -> Result<Value> {
         let credit = self.credits.clone().try_acquire_owned().map_err(|_| refused(self.domain.name))?;
         let deadline = request.context.deadline;
         if let Some(verb) = self.domain.at_once(&request) {
+            let _inside = self.direct.enter();
             // a verb of a live thing waits in that thing's mailbox, not in a worker
             let verb = timeout_at(deadline, AssertUnwindSafe(verb).catch_unwind()).await;
             let done =
@@ -121,8 +135,9 @@ impl Mailbox {
         let mailbox = self.clone();
         Child::new("pool", Kind::Pool, move |parent, branch: Arc<super::Branch>| {
             let mailbox = mailbox.clone();
-            let depth = mailbox.clone();
+            let (depth, waiting) = (mailbox.clone(), mailbox.clone());
             branch.depth(move || depth.depth());
+            branch.waiting(move || waiting.waiting());
             async move {
                 let pool = mailbox.start(parent).await?;
                 let cell = pool.get_cell();

@@ -17,10 +17,10 @@ const RESOURCE: &str = "call";
 const ENDED: &str = "hangup";
 
 /// Where calls are seen.
-pub(super) struct Calls {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) bus: Arc<dyn Bus>,
-    pub(super) catalog: Arc<OnceLock<Catalog>>,
+pub(crate) struct Calls {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) catalog: Arc<OnceLock<Catalog>>,
 }
 
 /// The part of a call that operators see.
@@ -52,7 +52,7 @@ struct Changed {
 }
 
 impl Calls {
-    pub(super) async fn list(&self, asked: ListCallsRequest) -> Result<ListCallsResponse> {
+    pub(crate) async fn list(&self, asked: ListCallsRequest) -> Result<ListCallsResponse> {
         let scope = customer(&asked.customer_id)?.map_or(Scope::Platform, Scope::Customer);
         let after = Some(asked.page_token.as_str()).filter(|token| !token.is_empty()).map(Cursor::parse);
         let page = Page::of(asked.page_size.into(), after.transpose()?);
@@ -79,7 +79,7 @@ impl Calls {
     }
 }
 
-fn customer(text: &str) -> Result<Option<Uuid>> {
+pub(super) fn customer(text: &str) -> Result<Option<Uuid>> {
     match text {
         "" => Ok(None),
         text => text.parse().map(Some).map_err(|_| Error::invalid("customer_id must be a UUID")),

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::{IsTerminal, stderr};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use protocol::time;
 use serde::Serialize;
@@ -47,16 +48,58 @@ pub fn filter(directives: &str) -> Result<EnvFilter, String> {
 pub fn start(directives: &str, format: Format, instance: &str) -> Result<(), String> {
     let lines = tracing_subscriber::fmt().with_env_filter(filter(directives)?).with_writer(stderr);
     // A second start fails, and that is how it should be.
-    let _ = match format {
+    match format {
         Format::Text => {
-            tracing::subscriber::set_global_default(lines.with_ansi(stderr().is_terminal()).finish())
+            let lines = lines.with_ansi(stderr().is_terminal()).with_filter_reloading();
+            let handle = lines.reload_handle();
+            keep(directives, tracing::subscriber::set_global_default(lines.finish()), move |filter| {
+                handle.reload(filter).map_err(|error| error.to_string())
+            });
         }
         Format::Json => {
             let format = Lines { instance: instance.to_owned() };
             let lines = lines.with_ansi(false).fmt_fields(JsonFields::new()).event_format(format);
-            tracing::subscriber::set_global_default(lines.finish())
+            let lines = lines.with_filter_reloading();
+            let handle = lines.reload_handle();
+            keep(directives, tracing::subscriber::set_global_default(lines.finish()), move |filter| {
+                handle.reload(filter).map_err(|error| error.to_string())
+            });
         }
-    };
+    }
+    Ok(())
+}
+
+type Reload = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
+
+/// What is logged, and the way to change it. There is one log in a process.
+static CHOSEN: OnceLock<(Mutex<String>, Reload)> = OnceLock::new();
+
+fn keep<E>(
+    directives: &str,
+    started: Result<(), E>,
+    reload: impl Fn(EnvFilter) -> Result<(), String> + Send + Sync + 'static,
+) {
+    if started.is_ok() {
+        let _ = CHOSEN.set((Mutex::new(directives.to_owned()), Box::new(reload)));
+    }
+}
+
+/// What is logged at the moment; empty when somebody else logs for this process.
+pub fn directives() -> String {
+    let chosen =
+        CHOSEN.get().map(|(chosen, _)| chosen.lock().unwrap_or_else(PoisonError::into_inner).clone());
+    chosen.unwrap_or_default()
+}
+
+/// Logs by other directives until they are changed again or the process ends; nothing keeps them beyond that.
+///
+/// # Errors
+/// They cannot be read, or this process does not log.
+pub fn change(directives: &str) -> Result<(), String> {
+    let filter = filter(directives).map_err(|error| format!("directives: {error}"))?;
+    let (chosen, reload) = CHOSEN.get().ok_or("this process does not log")?;
+    reload(filter)?;
+    *chosen.lock().unwrap_or_else(PoisonError::into_inner) = directives.to_owned();
     Ok(())
 }
 

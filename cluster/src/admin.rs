@@ -113,13 +113,13 @@ pub(crate) async fn start(parts: Parts, address: SocketAddr) -> Result<Server> {
     let address = listener.local_addr().map_err(unbound)?;
     let stop = CancellationToken::new();
     let (reporter, health) = tonic_health::server::health_reporter();
-    let (tree, probe) = (parts.here.tree.clone(), parts.probe.clone());
+    let (here, probe) = (parts.here.clone(), parts.probe.clone());
     let desk = Arc::new(desk(parts, &stop));
     let routes = services(desk.clone(), &gate)?.add_service(health);
     let pages = console::routes(console::Parts { desk, gate, probe });
     let routes = console::beside(routes.prepare().into_axum_router(), pages);
     let mut tasks = JoinSet::new();
-    tasks.spawn(health::report(tree, reporter, stop.clone()));
+    tasks.spawn(health::report(here, reporter, stop.clone()));
     let (ready, incoming) = mpsc::channel(WAITING);
     tasks.spawn(listener::accept(listener, tls, ready, stop.clone()));
     let incoming = ReceiverStream::new(incoming);

@@ -1,6 +1,6 @@
 //! What the requests of each domain cost, read from what the node records, and the rates that follow from it.
 //!
-//! A recorder counts for its process: nodes that share a process, as in the demo, show the same figures.
+//! A recorder counts for its process: nodes that share one, as in the demo, and a domain, show the same figures.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 

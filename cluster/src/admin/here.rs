@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actors::kernel::{Branch, Effect, State};
+use actors::kernel::{Branch, Effect, Leaf, State};
 use protocol::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -90,8 +90,8 @@ impl Here {
             state: word.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             log: logs::directives(),
+            domains: here(counts(&metrics::render()), &root),
             tree: Place::of(root, LEVELS, CROWD),
-            domains: counts(&metrics::render()),
         }
     }
 
@@ -105,6 +105,12 @@ impl Here {
         }
         acted
     }
+}
+
+/// Only of domains that are in this tree: a recorder counts for all nodes of its process.
+fn here(mut domains: BTreeMap<String, Counts>, root: &Leaf) -> BTreeMap<String, Counts> {
+    domains.retain(|name, _| root.children.iter().any(|child| child.name == *name));
+    domains
 }
 
 /// The answer to a ping.

@@ -15,7 +15,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use uuid::Uuid;
 
 use super::start;
-use crate::cli;
+use crate::cli::{self, Operator};
 use world::{LOOK, Reflection, SOON, TOKEN, services, shown, soon, with, world};
 
 #[tokio::test]
@@ -198,13 +198,15 @@ async fn changes_of_calls_are_told() {
 async fn the_terminal_says_what_is_wrong_in_a_line() {
     let world = world().await;
     let url = format!("http://{}", world.server.local_addr());
-    cli::tree(&url, TOKEN).await.expect("a tree");
-    cli::calls(&url, TOKEN, false).await.expect("calls");
-    let wrong = cli::tree(&url, "0123456789abcdee").await.expect_err("refused");
+    let operator =
+        |token: &str| Operator { url: url.clone(), token: Some(token.into()), ca: None, identity: None };
+    cli::tree(&operator(TOKEN), None, false).await.expect("a tree");
+    cli::calls(&operator(TOKEN), false, false).await.expect("calls");
+    let wrong = cli::tree(&operator("0123456789abcdee"), None, false).await.expect_err("refused");
     assert!(wrong.message.contains("refused the token"), "{wrong}");
     let taken = start(world.parts.clone(), world.server.local_addr()).await;
     assert!(taken.err().expect("refused").message.starts_with("--grpc: cannot listen on"));
     world.close().await;
-    let gone = cli::calls(&url, TOKEN, false).await.expect_err("nobody there");
+    let gone = cli::calls(&operator(TOKEN), false, false).await.expect_err("nobody there");
     assert!(gone.message.contains("Connection refused") && !gone.message.contains('\n'), "{gone}");
 }

@@ -8,6 +8,7 @@ function rows(section, items, key, cells) {
   const body = byId(section).querySelector("tbody");
   const make = (item) => el("tr", {}, ...cells(item).map(([kind]) => el("td", { class: kind })));
   keyed(body, items, key, make, (row, item) => {
+    row.title = item.id ?? "";
     cells(item).forEach(([kind, text], at) => {
       row.children[at].className = kind;
       say(row.children[at], text);
@@ -45,7 +46,7 @@ export function calls(state) {
     ["", call.step || "–"],
     ["n", age(now - Date.parse(call.since))],
     ["soft", call.direction],
-    ["soft mono", call.id],
+    ["soft mono", call.id.slice(0, 8)],
   ]);
 }
 

@@ -55,18 +55,20 @@ function fill(item, node, place) {
   say(item.error, place.last_error);
   item.error.title = place.last_error;
   figure(item.depth, depthOf(place), place.kind === "live" ? "live" : "waiting");
-  figure(item.restarts, sum(place, "restarts"), "restarts");
+  const restarts = sum(place, "restarts");
+  figure(item.restarts, restarts, restarts === 1 ? "restart" : "restarts");
   say(item.old, age(place.age_ms));
-  item.fold.hidden = place.children.length === 0;
+  item.fold.classList.toggle("none", place.children.length === 0);
+  item.fold.tabIndex = place.children.length === 0 ? -1 : 0;
   openOrClose(item);
   below(item.list, node, item.path, isOpen(item) ? place.children : []);
   item.more.hidden = !isOpen(item) || !place.more;
   say(item.more, `and ${place.more} more`);
 }
 
+// Zeros are not worth a look.
 function figure(node, count, what) {
-  say(node, `${count} ${what}`);
-  node.classList.toggle("on", count > 0);
+  say(node, count > 0 ? `${count} ${what}` : "");
 }
 
 // What a domain has waiting is what its parts have; what lives in it is not waiting.

@@ -20,6 +20,7 @@ mod mariadb;
 mod market;
 mod money;
 mod nodes;
+mod operators;
 mod overload;
 mod peers;
 mod people;

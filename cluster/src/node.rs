@@ -71,18 +71,13 @@ impl Node {
         let consumers = attend(&deps, &here, &named).await?;
         let tree = grow(&deps, here, names, consumers).start().await?;
         host.open(&deps);
-        let drain = CancellationToken::new();
-        let health = health(&deps, &tree, &drain);
+        let health = health(&deps, &tree);
         let token = plan.admin_token.map_or_else(|| admin::token(&data), Ok)?;
-        let mut parts = operators(&deps, &tree, (&drain, health.clone()), token);
-        parts.tls = plan.admin_tls;
+        let parts = operators(&deps, &health, token, plan.admin_tls);
         post.answer(parts.here.clone());
         let admin = admin::start(parts, plan.admin).await?;
-        let gateway = match token_key {
-            Some(key) => Some(face(&deps, health, gateway, key).await?),
-            None => None,
-        };
-        Ok(Node { deps, voice, gateway, admin, tree, drain, _post: post })
+        let gateway = face(&deps, health.clone(), gateway, token_key).await?;
+        Ok(Node { deps, voice, gateway, admin, tree, drain: health.drain.clone(), _post: post })
     }
 
     /// Where operators see what is running.
@@ -216,42 +211,39 @@ fn hold(consumers: Consumers) -> Child {
     })
 }
 
-fn health(deps: &Deps, tree: &Running, drain: &CancellationToken) -> Arc<Health> {
+fn health(deps: &Deps, tree: &Running) -> Arc<Health> {
     Arc::new(Health {
         store: deps.store.clone(),
         cache: deps.cache.clone(),
         bus: deps.bus.clone(),
         tree: tree.branch.clone(),
-        drain: drain.clone(),
+        drain: CancellationToken::new(),
         metrics: telemetry::metrics::render,
     })
 }
 
-fn operators(
-    deps: &Deps,
-    tree: &Running,
-    (drain, probe): (&CancellationToken, Arc<Health>),
-    token: String,
-) -> admin::Parts {
-    let node = deps.settings.node.clone();
+fn operators(deps: &Deps, health: &Arc<Health>, token: String, tls: Option<admin::Tls>) -> admin::Parts {
+    let (node, tree, drain) = (deps.settings.node.clone(), health.tree.clone(), health.drain.clone());
     admin::Parts {
-        here: Arc::new(admin::Here { node, tree: tree.branch.clone(), drain: drain.clone() }),
+        here: Arc::new(admin::Here { node, tree, drain }),
         store: deps.store.clone(),
         bus: deps.bus.clone(),
         peers: deps.peers.clone(),
         catalog: deps.catalog.clone(),
-        probe,
+        probe: health.clone(),
         token,
-        tls: None,
+        tls,
     }
 }
 
+/// HTTP for customers, where there is a key for their tokens.
 async fn face(
     deps: &Deps,
     probe: Arc<Health>,
     mut settings: gateway::Settings,
-    key: Vec<u8>,
-) -> Result<gateway::Server> {
+    key: Option<Vec<u8>>,
+) -> Result<Option<gateway::Server>> {
+    let Some(key) = key else { return Ok(None) };
     settings.jwt_key = key;
     let parts = gateway::Parts {
         peers: deps.peers.clone(),
@@ -261,7 +253,7 @@ async fn face(
         clock: deps.clock.clone(),
         probe,
     };
-    gateway::start(parts, settings).await
+    gateway::start(parts, settings).await.map(Some)
 }
 
 /// Does a list such as `--serve` contain this domain (or [`GATEWAY`])?

@@ -16,7 +16,7 @@ use protocol::ports::voice::CAUSE_NORMAL;
 use protocol::ports::{Bus as _, Unit, Write};
 use protocol::{Row, sock};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -58,6 +58,19 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
     timeout(PATIENCE, what).await.expect("it happens soon")
 }
 
+/// Reads the place again until it is there and as it shall be.
+async fn becomes(admin: &mut Client, place: m::ReadTreeRequest, shall: impl Fn(&m::TreeNode) -> bool) {
+    let reading = async {
+        loop {
+            match admin.read_tree(place.clone()).await.map(tonic::Response::into_inner) {
+                Ok(m::ReadTreeResponse { root: Some(root) }) if shall(&root) => return,
+                _ => sleep(LOOK).await,
+            }
+        }
+    };
+    soon(reading).await;
+}
+
 fn acts(node: &str, path: &str, act: Act) -> m::ActOnActorRequest {
     m::ActOnActorRequest { path: path.into(), act: act.into(), node: node.into(), rehearse: false }
 }
@@ -94,13 +107,8 @@ async fn every_node_is_seen_from_one_and_one_that_is_silent_is_said_to_be() {
 
     let done = admin.act_on_actor(acts("far", "tag-manager/pool", Act::Kill)).await.unwrap().into_inner();
     assert!(done.found, "an actor of another node is killed from here");
-    let path = m::ReadTreeRequest { path: "tag-manager/pool".into(), depth: 1, node: "far".into() };
-    let again = async {
-        while admin.read_tree(path.clone()).await.unwrap().into_inner().root.unwrap().restarts != 1 {
-            sleep(LOOK).await;
-        }
-    };
-    soon(again).await;
+    let pool = m::ReadTreeRequest { path: "tag-manager/pool".into(), depth: 1, node: "far".into() };
+    becomes(&mut admin, pool, |pool| pool.restarts == 1).await;
     let nobody = admin.act_on_actor(acts("nobody", "tag-manager", Act::Kill)).await.unwrap_err();
     assert_eq!(nobody.code(), Code::NotFound, "{nobody}");
     let mute = admin.act_on_actor(acts("silent", "tag-manager", Act::Kill)).await.unwrap_err();
@@ -247,11 +255,7 @@ async fn a_killed_call_is_rebuilt_and_the_operator_hears_so() {
         assert_eq!((done.found, done.rebuilt), (true, 1), "{asked:?}: {}", done.effect);
         assert!(done.effect.contains("1 live thing is rebuilt"), "{}", done.effect);
         let whole = m::ReadTreeRequest { path: path.clone(), ..m::ReadTreeRequest::default() };
-        let limit = Instant::now() + PATIENCE;
-        while admin.read_tree(whole.clone()).await.is_err() {
-            assert!(Instant::now() < limit, "never rebuilt after {asked:?}");
-            sleep(LOOK).await;
-        }
+        becomes(&mut admin, whole, |_| true).await;
     }
     assert_eq!(platform.get(&format!("calls/{id}")).await.1["status"], "progressing");
     switch.hangup(leg, CAUSE_NORMAL).await.unwrap();

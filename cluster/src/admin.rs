@@ -51,7 +51,7 @@ pub(crate) use calls::Calls;
 pub(crate) use cluster::EVERY;
 pub(crate) use dead::Dead;
 pub(crate) use desk::Desk;
-pub(crate) use events::{Events, Wanted};
+pub(crate) use events::{Events, Wanted, Word};
 pub(crate) use gate::{Gate, refused};
 pub(crate) use here::{Acted, Here};
 pub use listener::Tls;

@@ -2,22 +2,20 @@
 
 use futures_util::stream::{Stream, unfold};
 use proto::admin::v1::{Node, WatchClusterResponse};
-use protocol::Result;
 use tokio::time::{Duration, MissedTickBehavior, interval};
 use tonic::Status;
 
 use super::message;
 use super::nodes::Nodes;
 use super::picture::Watcher;
-use super::refusal::refusal;
 
 /// How often all nodes are asked for a watch.
 pub(crate) const EVERY: Duration = Duration::from_secs(2);
 
 /// Every node, and the name of the one that was asked.
-pub(super) async fn read(nodes: &Nodes) -> Result<(Vec<Node>, String)> {
-    let seen = Watcher::new(nodes.clone()).look().await?;
-    Ok((seen.into_iter().map(message::node).collect(), nodes.here.node.clone()))
+pub(super) async fn read(nodes: &Nodes) -> (Vec<Node>, String) {
+    let seen = Watcher::new(nodes.clone()).look().await;
+    (seen.into_iter().map(message::node).collect(), nodes.here.node.clone())
 }
 
 pub(super) fn watch(nodes: Nodes) -> impl Stream<Item = Result<WatchClusterResponse, Status>> + Send {
@@ -28,12 +26,8 @@ pub(super) fn watch(nodes: Nodes) -> impl Stream<Item = Result<WatchClusterRespo
         let asked = asked.clone();
         async move {
             ticks.tick().await;
-            let seen = watcher.look().await.map_err(refusal);
-            let message = seen.map(|seen| {
-                let nodes = seen.into_iter().map(message::node).collect();
-                WatchClusterResponse { nodes, asked }
-            });
-            Some((message, (watcher, ticks)))
+            let nodes = watcher.look().await.into_iter().map(message::node).collect();
+            Some((Ok(WatchClusterResponse { nodes, asked }), (watcher, ticks)))
         }
     })
 }

@@ -29,27 +29,24 @@ impl Nodes {
     /// There is no such node, it does not answer in time, or it refuses.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, node: &str, question: &Question) -> Result<T> {
         let is_here = node.is_empty() || node == self.here.node;
-        if !is_here && !self.names().await?.iter().any(|known| known == node) {
-            let known = self.names().await?.join(", ");
-            let message = format!("there is no node {node}; those that live are {known}");
+        let known = if is_here { Vec::new() } else { self.names().await? };
+        if !is_here && !known.iter().any(|known| known == node) {
+            let message = format!("there is no node {node}; those that live are {}", known.join(", "));
             return Err(Error { message, ..Error::not_found() });
         }
         let node = if is_here { &self.here.node } else { node };
         serde_json::from_value(self.question(node, question).await?).map_err(Error::internal)
     }
 
-    /// Asks every node that lives, side by side; by name.
-    pub(crate) async fn ask_all<T: DeserializeOwned>(
-        &self,
-        question: &Question,
-    ) -> Result<Vec<(String, Result<T>)>> {
-        let names = self.names().await?;
+    /// Asks every node that lives, side by side; by name. Without the store, which knows them, only this one.
+    pub(crate) async fn ask_all<T: DeserializeOwned>(&self, question: &Question) -> Vec<(String, Result<T>)> {
+        let names = self.names().await.unwrap_or_else(|_| vec![self.here.node.clone()]);
         let asked = names.into_iter().map(async |name| {
             let answer = self.question(&name, question).await;
             let answer = answer.and_then(|answer| serde_json::from_value(answer).map_err(Error::internal));
             (name, answer)
         });
-        Ok(join_all(asked).await)
+        join_all(asked).await
     }
 
     /// Those that said lately that they live, and this one.

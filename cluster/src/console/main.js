@@ -29,7 +29,7 @@ function fault(message) {
 }
 
 function show(state) {
-  fault("");
+  fault(state.fault ?? "");
   link(`live · seen from ${state.asked}`, false);
   header(state.nodes);
   forest(state.nodes);
@@ -50,7 +50,6 @@ function watch() {
     const event = JSON.parse(message.data);
     if (event) add(event);
   });
-  stream.addEventListener("fault", (message) => fault(JSON.parse(message.data).message));
   stream.addEventListener("error", lost);
 }
 

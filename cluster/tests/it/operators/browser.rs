@@ -206,3 +206,19 @@ async fn the_page_lives_and_goes_on_after_a_cut_without_missing_an_event() {
     assert!(state["nodes"][0]["tree"]["children"].as_array().unwrap().len() > 10, "{state}");
     platform.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_seen_also_while_its_store_is_away() {
+    let platform = platform().await;
+    let browser = Browser::of(&platform);
+    platform.node.deps.store.close().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let head = [(AUTHORIZATION.as_str(), bearer.as_str())];
+    let answer = browser.ask(Method::GET, "/console/api/live", &head, Value::Null).await;
+    let said = reads(answer, "event: state").await;
+    assert!(
+        said.contains("\"fault\":\"calls, events") && said.contains("\"name\":\"call-manager\""),
+        "{said}"
+    );
+    platform.stop().await;
+}

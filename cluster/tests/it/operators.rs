@@ -16,7 +16,7 @@ use protocol::ports::voice::CAUSE_NORMAL;
 use protocol::ports::{Bus as _, Unit, Write};
 use protocol::{Row, sock};
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -24,6 +24,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
 use crate::api::LOOK;
+use crate::bus::broker;
 use crate::calls::rings;
 use crate::mariadb::MariaDb;
 use crate::market::{CALLED, Market, switch, to};
@@ -132,6 +133,29 @@ async fn a_node_answers_a_ping_of_any_other() {
     assert_eq!((answer.status_code, &answer.data), (200, &json!({"node": "it"})));
     platform.stop().await;
     assert!(peer.ask(&sock::admin_queue("it"), ping).await.is_err(), "nobody is there any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_asked_over_a_real_broker_too() {
+    let Some(broker) = broker::shared().await else { return };
+    let url = broker.place();
+    let bus = url.clone();
+    let platform = Platform::with(|plan| plan.bus = bus).await;
+    let peer = cluster::bus::open(&url, Broker::default(), "peer").await.unwrap();
+    let ask = |uri: &str| -> sock::Request {
+        let request = json!({"uri": uri, "method": "GET", "publisher": "peer", "data_type": "application/json",
+            "timeout_ms": 5000});
+        serde_json::from_value(request).unwrap()
+    };
+    let pong = peer.ask(&sock::admin_queue("it"), ask("/ping")).await.unwrap();
+    assert_eq!((pong.status_code, &pong.data), (200, &json!({"node": "it"})));
+    let stand = peer.ask(&sock::admin_queue("it"), ask("/stand")).await.unwrap();
+    assert_eq!((stand.status_code, &stand.data["state"]), (200, &json!("running")));
+    assert_eq!(peer.ask(&sock::admin_queue("it"), ask("/nonsense")).await.unwrap().status_code, 400);
+    let since = Instant::now();
+    assert!(peer.ask(&sock::admin_queue("nobody"), ask("/ping")).await.is_err());
+    assert!(since.elapsed() < Duration::from_secs(4), "who is not there is known at once");
+    platform.stop().await;
 }
 
 /// Reads a watch until all of these tags were created, and answers where to go on.

@@ -17,10 +17,11 @@ use std::time::Duration;
 use clap::Args;
 use protocol::ports;
 
+use crate::admin::Tls;
 use crate::outward::{Allow, Reach};
 use crate::speech;
 use crate::telemetry::logs::Format;
-pub use command::{Cli, Command};
+pub use command::{Actor, Admin, Cli, Command, Events};
 pub use load::{Refusal, from_process, parse};
 pub use secret::{Backend, Secret};
 pub use values::{Ports, Rate};
@@ -56,9 +57,21 @@ pub struct Config {
     #[arg(long, global = true, value_name = "FIRST-LAST", default_value = "20000-20999")]
     pub rtp: Ports,
 
-    /// Where gRPC for operators listens
+    /// Where operators are served: gRPC, the page /console/, health and metrics
     #[arg(long, global = true, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8081")]
     pub grpc: SocketAddr,
+
+    /// Certificate chain of the operators' listener, PEM; together with --grpc-key
+    #[arg(long, global = true, value_name = "FILE")]
+    pub grpc_cert: Option<PathBuf>,
+
+    /// Private key of the operators' listener, PEM; together with --grpc-cert
+    #[arg(long, global = true, value_name = "FILE")]
+    pub grpc_key: Option<PathBuf>,
+
+    /// An authority, PEM: operators with a client certificate of it need no token; needs --grpc-cert
+    #[arg(long, global = true, value_name = "FILE")]
+    pub grpc_client_ca: Option<PathBuf>,
 
     /// Where this node keeps what is its own: database, keys, recordings, spoken texts
     #[arg(long, global = true, value_name = "FOLDER", default_value = "branchline-data")]
@@ -190,6 +203,12 @@ impl Config {
     /// Certificate chain and private key.
     pub fn tls(&self) -> Option<(PathBuf, PathBuf)> {
         self.tls_cert.clone().zip(self.tls_key.clone())
+    }
+
+    /// The files of the operators' listener.
+    pub fn grpc_tls(&self) -> Option<Tls> {
+        let (certificate, key) = self.grpc_cert.clone().zip(self.grpc_key.clone())?;
+        Some(Tls { certificate, key, client_ca: self.grpc_client_ca.clone() })
     }
 
     pub fn stop_within(&self) -> Duration {

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod bus;
 pub mod cli;
 pub mod config;
+mod console;
 pub mod demo;
 mod directory;
 pub mod first;

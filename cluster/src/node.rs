@@ -8,6 +8,7 @@ use actors::{Dialogs, Host};
 use protocol::ports::{Cache, Deps, SystemClock};
 use protocol::{Catalog, Error, Result, sock};
 use tokio::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 use crate::directory::{Asked, Desk, Directory};
 use crate::outward::Web;
@@ -18,6 +19,9 @@ use crate::{admin, bus, installation, keys, listen, pods, speech, telemetry};
 /// What serves HTTP, in the list of what a node serves.
 const GATEWAY: &str = "gateway";
 
+/// Operators that look on while the last calls end hear that the node stops.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
 /// A running node.
 pub struct Node {
     pub deps: Deps,
@@ -25,6 +29,10 @@ pub struct Node {
     pub gateway: Option<gateway::Server>,
     pub admin: admin::Server,
     tree: Running,
+    /// Cancelled when the planned stop begins, whoever began it.
+    drain: CancellationToken,
+    /// Last, and so closed last: it is how others see that this node lives.
+    _post: admin::Post,
 }
 
 /// What ends when it is dropped: the consumers of this node.
@@ -36,6 +44,7 @@ impl Node {
         let Plan { settings, data, store, cache, bus, broker, serve, voice, gateway, reach, .. } = plan;
         let bus = telemetry::bus::counted(bus::open(&bus, broker, &settings.node).await?);
         let node = settings.node.clone();
+        let post = admin::Post::open(bus.clone(), &node).await;
         let store = persistence::open(&store, &node, &actors::resources()).await.map_err(of("--store"))?;
         let cache = telemetry::cache::counted(persistence::cache::open(&cache).await.map_err(of("--cache"))?);
         let host = Arc::new(Host::default());
@@ -62,14 +71,13 @@ impl Node {
         let consumers = attend(&deps, &here, &named).await?;
         let tree = grow(&deps, here, names, consumers).start().await?;
         host.open(&deps);
+        let health = health(&deps, &tree);
         let token = plan.admin_token.map_or_else(|| admin::token(&data), Ok)?;
-        let parts = admin::Parts { tree: tree.branch.clone(), deps: deps.clone(), token };
+        let parts = operators(&deps, &health, token, plan.admin_tls);
+        post.answer(parts.here.clone());
         let admin = admin::start(parts, plan.admin).await?;
-        let gateway = match token_key {
-            Some(key) => Some(face(&deps, &tree, gateway, key).await?),
-            None => None,
-        };
-        Ok(Node { deps, voice, gateway, admin, tree })
+        let gateway = face(&deps, health.clone(), gateway, token_key).await?;
+        Ok(Node { deps, voice, gateway, admin, tree, drain: health.drain.clone(), _post: post })
     }
 
     /// Where operators see what is running.
@@ -82,15 +90,22 @@ impl Node {
         self.tree.ended().await
     }
 
-    /// Stops in order: no new requests, no new calls, then the domains, then the store.
+    /// Resolves when an operator has told this node to stop.
+    pub async fn drained(&self) {
+        self.drain.cancelled().await;
+    }
+
+    /// Stops in order: no new requests, no new calls, then the domains, then the store. Operators see how the
+    /// calls end.
     pub async fn stop(self, within: Duration) {
+        self.drain.cancel();
         let end = Instant::now() + within;
         let left = || end.saturating_duration_since(Instant::now());
         if let Some(gateway) = self.gateway {
             gateway.stop(left()).await;
         }
-        self.admin.stop(left()).await;
         self.voice.stop(left()).await;
+        self.admin.stop(left().max(LAST_LOOK)).await;
         self.tree.stop().await;
         self.deps.store.close().await;
     }
@@ -208,14 +223,41 @@ fn hold(consumers: Consumers) -> Child {
     })
 }
 
+fn health(deps: &Deps, tree: &Running) -> Arc<Health> {
+    Arc::new(Health {
+        node: deps.settings.node.clone(),
+        store: deps.store.clone(),
+        cache: deps.cache.clone(),
+        bus: deps.bus.clone(),
+        tree: tree.branch.clone(),
+        drain: CancellationToken::new(),
+        metrics: telemetry::metrics::render,
+    })
+}
+
+fn operators(deps: &Deps, health: &Arc<Health>, token: String, tls: Option<admin::Tls>) -> admin::Parts {
+    let (node, tree, drain) = (deps.settings.node.clone(), health.tree.clone(), health.drain.clone());
+    admin::Parts {
+        here: Arc::new(admin::Here { node, tree, drain }),
+        store: deps.store.clone(),
+        bus: deps.bus.clone(),
+        peers: deps.peers.clone(),
+        catalog: deps.catalog.clone(),
+        probe: health.clone(),
+        token,
+        tls,
+    }
+}
+
+/// HTTP for customers, where there is a key for their tokens.
 async fn face(
     deps: &Deps,
-    tree: &Running,
+    probe: Arc<Health>,
     mut settings: gateway::Settings,
-    key: Vec<u8>,
-) -> Result<gateway::Server> {
+    key: Option<Vec<u8>>,
+) -> Result<Option<gateway::Server>> {
+    let Some(key) = key else { return Ok(None) };
     settings.jwt_key = key;
-    let metrics = telemetry::metrics::render;
     let parts = gateway::Parts {
         peers: deps.peers.clone(),
         catalog: deps.catalog.clone(),
@@ -223,9 +265,9 @@ async fn face(
         bus: deps.bus.clone(),
         clock: deps.clock.clone(),
         adopt: telemetry::trace::adopt,
-        probe: Arc::new(Health { deps: deps.clone(), tree: tree.branch.clone(), metrics }),
+        probe,
     };
-    gateway::start(parts, settings).await
+    gateway::start(parts, settings).await.map(Some)
 }
 
 /// Does a list such as `--serve` contain this domain (or [`GATEWAY`])?

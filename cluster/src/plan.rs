@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use protocol::ports::Settings;
 
+use crate::admin::Tls;
 use crate::bus::memory::Broker;
 use crate::config::Config;
 use crate::outward::Reach;
@@ -29,6 +30,7 @@ pub struct Plan {
     /// Where operators connect, and the token they show; `None` for the one in the data folder.
     pub admin: SocketAddr,
     pub admin_token: Option<String>,
+    pub admin_tls: Option<Tls>,
     /// Where customers may aim besides public addresses.
     pub reach: Reach,
     pub speech: speech::Settings,
@@ -51,6 +53,7 @@ impl Plan {
             gateway: gateway(config),
             admin: config.grpc,
             admin_token: config.admin_token.as_ref().map(|token| token.expose().to_owned()),
+            admin_tls: config.grpc_tls(),
             reach: config.reach(),
             speech: config.speech(),
             pods: config.pods.clone().map_or(Watched::Nothing, Watched::Own),

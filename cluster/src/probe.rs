@@ -7,8 +7,9 @@ use actors::kernel::{Branch, State};
 use async_trait::async_trait;
 use gateway::{Check, Probe};
 use protocol::Result;
-use protocol::ports::Deps;
+use protocol::ports::{Bus, Cache, Store};
 use tokio::time::{Duration, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::figures;
 
@@ -16,8 +17,13 @@ use crate::telemetry::figures;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) struct Health {
-    pub(crate) deps: Deps,
+    pub(crate) node: String,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) cache: Arc<dyn Cache>,
+    pub(crate) bus: Arc<dyn Bus>,
     pub(crate) tree: Arc<Branch>,
+    /// Cancelled when the node begins its planned stop: from then on it is sent no work.
+    pub(crate) drain: CancellationToken,
     pub(crate) metrics: fn() -> String,
 }
 
@@ -28,13 +34,16 @@ impl Probe for Health {
     }
 
     async fn ready(&self) -> Vec<Check> {
-        let Deps { store, cache, bus, .. } = &self.deps;
+        let Health { store, cache, bus, .. } = self;
         let (store, cache, bus) =
             tokio::join!(soon(store.health()), soon(cache.health()), soon(bus.health()));
         let needed = |name: &str, fault| Check { name: name.to_owned(), fault, is_needed: true };
         // without it requests are slower; if it took nodes out of service, it would take all of them at once
         let cache = Check { is_needed: false, ..needed("cache", cache) };
         let mut all = vec![needed("store", store), cache, needed("bus", bus)];
+        if self.drain.is_cancelled() {
+            all.push(needed("node", Some("it is stopping as planned".to_owned())));
+        }
         for child in self.tree.read().children {
             if child.state != State::Running {
                 let fault = format!("{:?}: {}", child.state, child.last_error).to_lowercase();
@@ -45,7 +54,7 @@ impl Probe for Health {
     }
 
     fn metrics(&self) -> String {
-        figures::fill(&self.deps, &self.tree);
+        figures::fill(&self.node, &*self.store, &self.tree);
         (self.metrics)()
     }
 }

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use protocol::{Error, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{Cli, Command, Config};
+use crate::config::{self, Cli, Command, Config};
 use crate::node::serves;
 use crate::telemetry::trace;
 use crate::{Node, Plan, admin, cli, demo, first, telemetry};
 use actors::kernel::Outcome;
+use proto::admin::v1::Act;
 
 /// What a command that failed ends with.
 const FAILED: u8 = 1;
@@ -51,10 +52,26 @@ async fn carry_out(Cli { config, command }: Cli) -> Result<()> {
             telemetry::logs::start(&quiet, config.log_format(), "demo", None).map_err(Error::invalid)?;
             demo::run(stay, shared(&config)?.as_ref()).await
         }
-        Some(Command::Tree(at)) => cli::tree(&at.url(&config), &token(&config, at.token(&config))?).await,
-        Some(Command::Calls { admin: at, watch }) => {
-            cli::calls(&at.url(&config), &token(&config, at.token(&config))?, watch).await
-        }
+        Some(command) => operate(&config, command).await,
+    }
+}
+
+/// What operators ask a node that runs.
+async fn operate(config: &Config, command: Command) -> Result<()> {
+    let of = |at: &config::Admin| operator(config, at);
+    // the node that is meant; of all settings it is the one that names a node
+    let node = config.node.clone();
+    match command {
+        Command::Demo { .. } => Err(Error::internal("the demo is no question to a node")),
+        Command::Tree { admin, only, json } => cli::tree(&of(&admin)?, only, json).await,
+        Command::Top(admin) => cli::top(&of(&admin)?).await,
+        Command::Calls { admin, watch, json } => cli::calls(&of(&admin)?, watch, json).await,
+        Command::Events { admin, events } => cli::events(&of(&admin)?, events).await,
+        Command::Drain { admin, which } => cli::drain(&of(&admin)?, &which).await,
+        Command::Restart { admin, actor } => cli::act(&of(&admin)?, node, Act::Restart, actor).await,
+        Command::Kill { admin, actor } => cli::act(&of(&admin)?, node, Act::Kill, actor).await,
+        Command::Replay { admin, id, all, json } => cli::replay(&of(&admin)?, id, all, json).await,
+        Command::Log { admin, directives } => cli::log(&of(&admin)?, node, directives).await,
     }
 }
 
@@ -75,11 +92,14 @@ fn shared(config: &Config) -> Result<Option<demo::Shared>> {
     }
 }
 
-fn token(config: &Config, given: Option<&crate::config::Secret>) -> Result<String> {
-    match given {
-        Some(token) => Ok(token.expose().to_owned()),
-        None => admin::made_token(&config.data),
-    }
+/// A certificate does without the token; a token that is there is shown anyway.
+fn operator(config: &Config, at: &config::Admin) -> Result<cli::Operator> {
+    let token = match at.token(config) {
+        Some(token) => Some(token.expose().to_owned()),
+        None if at.has_identity() => None,
+        None => Some(admin::made_token(&config.data)?),
+    };
+    Ok(at.operator(config, token))
 }
 
 async fn serve(config: &Config) -> Result<()> {
@@ -98,6 +118,7 @@ async fn serve(config: &Config) -> Result<()> {
     let outcome = tokio::select! {
         outcome = node.ended() => outcome,
         () = stop.told() => Outcome::Shutdown,
+        () = node.drained() => Outcome::Shutdown,
     };
     node.stop(config.stop_within()).await;
     match outcome {

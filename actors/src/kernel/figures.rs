@@ -23,9 +23,12 @@ const STATUSES: [(Option<Status>, &str); 11] = [
     (Some(Status::Internal), "500"),
 ];
 
+/// Whose fault an end is: nobody's, that of what was asked for, or the platform's.
+const ENDINGS: [&str; 3] = ["ok", "refused", "failed"];
+
 pub(super) struct Figures {
     answers: [(Option<Status>, Counter); STATUSES.len()],
-    durations: Histogram,
+    durations: [Histogram; ENDINGS.len()],
     waiting: Gauge,
     lags: Histogram,
     retries: Counter,
@@ -41,7 +44,9 @@ impl Figures {
             answers: STATUSES.map(|(status, code)| {
                 (status, counter!("domain_requests_total", "domain" => domain, "status" => code))
             }),
-            durations: histogram!("domain_request_duration_seconds", "domain" => domain),
+            durations: ENDINGS.map(
+                |result| histogram!("domain_request_duration_seconds", "domain" => domain, "result" => result),
+            ),
             waiting: gauge!("domain_queue_depth", "domain" => domain),
             lags: histogram!("follower_lag_seconds", "domain" => domain),
             retries: counter!("follower_failures_total", "domain" => domain),
@@ -55,14 +60,14 @@ impl Figures {
             counter.increment(1);
         }
         let took = since.elapsed();
-        self.durations.record(took);
+        self.durations[status.map_or(0, ending)].record(took);
         debug!(?status, duration_ms = took.as_secs_f64() * 1e3, "request answered");
     }
 
     /// Something has entered the queue, until what is returned is dropped.
-    pub(super) fn waits(&self) -> Waiting {
+    pub(super) fn waits(&self) -> Queued {
         self.waiting.increment(1);
-        Waiting { waiting: self.waiting.clone(), span: Span::current() }
+        Queued { waiting: self.waiting.clone(), span: Span::current() }
     }
 
     /// A follower has taken an event. Events of VoIPBIN's services do not say when they happened.
@@ -82,19 +87,34 @@ impl Figures {
     }
 }
 
+/// Its place among [`ENDINGS`].
+const fn ending(status: Status) -> usize {
+    match status {
+        Status::Unavailable | Status::Internal => 2,
+        Status::InvalidArgument
+        | Status::Unauthenticated
+        | Status::PaymentRequired
+        | Status::PermissionDenied
+        | Status::NotFound
+        | Status::AlreadyExists
+        | Status::FailedPrecondition
+        | Status::ResourceExhausted => 1,
+    }
+}
+
 /// A place in a queue, with the span of what waits: whoever takes it out is in that of something else.
-pub(super) struct Waiting {
+pub(super) struct Queued {
     waiting: Gauge,
     span: Span,
 }
 
-impl Waiting {
+impl Queued {
     pub(super) fn begun(self) -> Span {
         self.span.clone()
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Queued {
     fn drop(&mut self) {
         self.waiting.decrement(1);
     }

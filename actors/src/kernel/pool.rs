@@ -21,8 +21,9 @@ use uuid::Uuid;
 
 use super::Domain;
 use super::child::{Child, Halt, Started};
-use super::figures::{Figures, Waiting};
-use super::tree::Kind;
+use super::figures::{Figures, Queued};
+use super::inside::Inside;
+use super::tree::{Kind, Waiting};
 
 /// Requests that one domain works on at the same time. They wait for the store, not for the processor.
 const WORKERS: usize = 32;
@@ -35,7 +36,7 @@ const GRACE: Duration = Duration::from_secs(30);
 
 pub(super) struct Envelope {
     work: Work,
-    waits: Waiting,
+    waits: Queued,
     _credit: OwnedSemaphorePermit,
 }
 
@@ -54,6 +55,8 @@ pub struct Mailbox {
     credits: Arc<Semaphore>,
     event_credits: Arc<Semaphore>,
     figures: Arc<Figures>,
+    /// Requests that wait in live things instead of the pool.
+    direct: Inside,
 }
 
 impl Mailbox {
@@ -64,6 +67,7 @@ impl Mailbox {
             pool: Arc::default(),
             credits: Arc::new(Semaphore::new(CREDITS)),
             event_credits: Arc::new(Semaphore::new(EVENT_CREDITS)),
+            direct: Inside::default(),
         }
     }
 
@@ -74,6 +78,11 @@ impl Mailbox {
     /// Requests accepted and not yet answered.
     pub fn depth(&self) -> usize {
         CREDITS - self.credits.available_permits()
+    }
+
+    fn waiting(&self) -> Waiting {
+        let requests = self.depth().saturating_sub(self.direct.count());
+        Waiting { requests, events: EVENT_CREDITS - self.event_credits.available_permits() }
     }
 
     /// Waits until a request would be accepted: a consumer of a queue takes no more than that.
@@ -118,6 +127,7 @@ impl Mailbox {
     async fn answer(&self, request: Request, credit: OwnedSemaphorePermit) -> Result<Value> {
         let deadline = request.context.deadline;
         if let Some(verb) = self.domain.at_once(&request) {
+            let _inside = self.direct.enter();
             // a verb of a live thing waits in that thing's mailbox, not in a worker
             let verb = timeout_at(deadline, AssertUnwindSafe(verb).catch_unwind()).await;
             let done =
@@ -158,8 +168,9 @@ impl Mailbox {
         let mailbox = self.clone();
         Child::new("pool", Kind::Pool, move |parent, branch: Arc<super::Branch>| {
             let mailbox = mailbox.clone();
-            let depth = mailbox.clone();
+            let (depth, waiting) = (mailbox.clone(), mailbox.clone());
             branch.depth(move || depth.depth());
+            branch.waiting(move || waiting.waiting());
             async move {
                 let pool = mailbox.start(parent).await?;
                 let cell = pool.get_cell();

@@ -99,7 +99,8 @@ impl Supervisor {
         let (outcome, watch) = watch::channel(Outcome::Running);
         let args = Args { plan: Arc::new(self), branch: branch.clone(), outcome };
         let (actor, _) = Actor::spawn(None, Overseer, args).await.map_err(Error::internal)?;
-        branch.started(actor.get_cell(), false);
+        let root = Started { cell: actor.get_cell(), halt: Halt::Supervisor(actor.clone()) };
+        branch.started(&root, false);
         Ok(Tree { branch, actor, outcome: watch })
     }
 
@@ -248,7 +249,7 @@ impl Run {
         let start = self.args.plan.children[at].start.clone();
         match start(myself.get_cell(), slot.branch.clone()).await {
             Ok(started) => {
-                slot.branch.started(started.cell.clone(), again);
+                slot.branch.started(&started, again);
                 self.args.restarts(at).increment(u64::from(again));
                 slot.since = Instant::now();
                 slot.started = Some(started);

@@ -2,10 +2,15 @@
 //!
 //! Supervisors write it, operators and tests read it. Nothing decides by it.
 
+mod act;
+
 use std::sync::{Arc, Mutex};
 
 use ractor::ActorCell;
 use tokio::time::{Duration, Instant};
+
+use super::child::{Halt, Started};
+pub use act::{Act, Effect, Waiting};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -41,7 +46,7 @@ pub struct Leaf {
     pub children: Vec<Leaf>,
 }
 
-type Probe = Arc<dyn Fn() -> usize + Send + Sync>;
+type Probe<T> = Arc<dyn Fn() -> T + Send + Sync>;
 type Crowd = Arc<dyn Fn(usize) -> Vec<Leaf> + Send + Sync>;
 type Seek = Arc<dyn Fn(&str) -> Option<ActorCell> + Send + Sync>;
 
@@ -58,8 +63,10 @@ struct Inner {
     restarts: u64,
     last_error: String,
     cell: Option<ActorCell>,
+    halt: Option<Halt>,
     children: Vec<Arc<Branch>>,
-    depth: Option<Probe>,
+    depth: Option<Probe<usize>>,
+    waiting: Option<Probe<Waiting>>,
     crowd: Option<(Crowd, Seek)>,
 }
 
@@ -74,8 +81,10 @@ impl Branch {
             restarts: 0,
             last_error: String::new(),
             cell: None,
+            halt: None,
             children: Vec::new(),
             depth: None,
+            waiting: None,
             crowd: None,
         };
         Arc::new(Branch { name: name.into(), kind, inner: Mutex::new(inner) })
@@ -92,11 +101,12 @@ impl Branch {
         child
     }
 
-    pub(super) fn started(&self, cell: ActorCell, again: bool) {
+    pub(super) fn started(&self, started: &Started, again: bool) {
         let mut inner = self.lock();
         inner.state = State::Running;
         inner.since = Instant::now();
-        inner.cell = Some(cell);
+        inner.cell = Some(started.cell.clone());
+        inner.halt = Some(started.halt.clone());
         inner.restarts += u64::from(again);
     }
 
@@ -111,6 +121,11 @@ impl Branch {
     /// How the depth of the mailbox at this place is read.
     pub fn depth(&self, probe: impl Fn() -> usize + Send + Sync + 'static) {
         self.lock().depth = Some(Arc::new(probe));
+    }
+
+    /// How it is read what waits in the mailbox at this place.
+    pub(super) fn waiting(&self, probe: impl Fn() -> Waiting + Send + Sync + 'static) {
+        self.lock().waiting = Some(Arc::new(probe));
     }
 
     /// Where many live things come and go: listed by `list` (at most so many), found by `seek`.

@@ -1,5 +1,6 @@
 //! Live calls as messages: listed from the store, watched on the bus.
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use futures_util::stream::{Stream, unfold};
@@ -13,14 +14,15 @@ use tonic::Status;
 use uuid::Uuid;
 
 const RESOURCE: &str = "call";
+const FLOW: &str = "activeflow";
 /// The one status of a call that has ended.
 const ENDED: &str = "hangup";
 
 /// Where calls are seen.
-pub(super) struct Calls {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) bus: Arc<dyn Bus>,
-    pub(super) catalog: Arc<OnceLock<Catalog>>,
+pub(crate) struct Calls {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) catalog: Arc<OnceLock<Catalog>>,
 }
 
 /// The part of a call that operators see.
@@ -35,6 +37,13 @@ struct Seen {
     action: Option<Action>,
     tm_create: Option<String>,
     tm_progressing: Option<String>,
+}
+
+/// The part of a flow that runs for a call.
+#[derive(Deserialize)]
+struct Run {
+    reference_id: Uuid,
+    current_action: Option<Action>,
 }
 
 #[derive(Deserialize)]
@@ -52,16 +61,20 @@ struct Changed {
 }
 
 impl Calls {
-    pub(super) async fn list(&self, asked: ListCallsRequest) -> Result<ListCallsResponse> {
+    pub(crate) async fn list(&self, asked: ListCallsRequest) -> Result<ListCallsResponse> {
         let scope = customer(&asked.customer_id)?.map_or(Scope::Platform, Scope::Customer);
         let after = Some(asked.page_token.as_str()).filter(|token| !token.is_empty()).map(Cursor::parse);
         let page = Page::of(asked.page_size.into(), after.transpose()?);
         let resource = self.resource()?;
         let filter = Filter::default().any("status", live(resource));
         let rows = self.store.list(resource, scope, &filter, &page).await?;
+        let steps = self.steps(&rows, scope).await?;
         let last = rows.last().filter(|_| rows.len() == page.size as usize);
         let next_page_token = last.and_then(Cursor::of).map(|cursor| cursor.token()).unwrap_or_default();
-        Ok(ListCallsResponse { calls: rows.iter().map(call).collect::<Result<_>>()?, next_page_token })
+        Ok(ListCallsResponse {
+            calls: rows.iter().map(|row| call(row, &steps)).collect::<Result<_>>()?,
+            next_page_token,
+        })
     }
 
     pub(super) async fn watch(
@@ -73,13 +86,32 @@ impl Calls {
         Ok(unfold(events, move |mut events| async move { Some((next(&mut events, of).await?, events)) }))
     }
 
+    /// Where the flows of these calls are, by call. The call itself knows only of actions that it carries out.
+    async fn steps(&self, calls: &[Row], scope: Scope) -> Result<HashMap<Uuid, String>> {
+        let ids: Vec<Value> = calls.iter().filter_map(|call| call.get("id").cloned()).collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let filter = Filter::by("status", "running").any("reference_id", ids);
+        let flows = self.store.list(self.named(FLOW)?, scope, &filter, &Page::of(0, None)).await?;
+        let step = |row: &Row| {
+            let Run { reference_id, current_action } = read(row)?;
+            Ok((reference_id, current_action.map(|action| action.r#type).unwrap_or_default()))
+        };
+        flows.iter().map(step).collect()
+    }
+
     fn resource(&self) -> Result<&'static Resource> {
+        self.named(RESOURCE)
+    }
+
+    fn named(&self, name: &str) -> Result<&'static Resource> {
         let catalog = self.catalog.get().ok_or_else(|| Error::unavailable("the node is starting"))?;
-        catalog.named(RESOURCE).map(|entry| entry.resource).ok_or_else(|| Error::no_such(RESOURCE))
+        catalog.named(name).map(|entry| entry.resource).ok_or_else(|| Error::no_such(name))
     }
 }
 
-fn customer(text: &str) -> Result<Option<Uuid>> {
+pub(super) fn customer(text: &str) -> Result<Option<Uuid>> {
     match text {
         "" => Ok(None),
         text => text.parse().map(Some).map_err(|_| Error::invalid("customer_id must be a UUID")),
@@ -95,8 +127,9 @@ fn live(resource: &Resource) -> Vec<Value> {
     }
 }
 
-fn call(row: &Row) -> Result<Call> {
+fn call(row: &Row, steps: &HashMap<Uuid, String>) -> Result<Call> {
     let seen: Seen = read(row)?;
+    let step = steps.get(&seen.id).filter(|step| !step.is_empty()).cloned();
     Ok(Call {
         id: seen.id.to_string(),
         customer_id: seen.customer_id.to_string(),
@@ -104,7 +137,7 @@ fn call(row: &Row) -> Result<Call> {
         direction: seen.direction,
         source: seen.source.map(party),
         destination: seen.destination.map(party),
-        action_type: seen.action.map(|action| action.r#type).unwrap_or_default(),
+        action_type: step.or(seen.action.map(|action| action.r#type)).unwrap_or_default(),
         since: seen.tm_progressing.or(seen.tm_create).unwrap_or_default(),
     })
 }

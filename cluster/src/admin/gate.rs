@@ -1,5 +1,7 @@
 //! Who may come in: whoever shows the token. How long a comparison takes says nothing about the token.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use protocol::{Error, Result};
 use rand::RngCore as _;
 use ring::hmac;
@@ -7,18 +9,24 @@ use tonic::metadata::MetadataMap;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
+use super::listener::Peer;
+
 /// Shorter ones can be guessed. Our own have 43 characters.
 const SHORTEST: usize = 16;
+/// What the token is used for besides being shown.
+const SESSIONS: &[u8] = b"branchline console sessions";
 
 /// Keeps a keyed hash instead of the token: hashes of one length are compared in constant time.
 #[derive(Clone)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     key: hmac::Key,
     tag: hmac::Tag,
+    /// Signs sessions of browsers; made of the token.
+    sessions: hmac::Key,
 }
 
 impl Gate {
-    pub(super) fn new(token: &str) -> Result<Self> {
+    pub(crate) fn new(token: &str) -> Result<Self> {
         if token.len() < SHORTEST {
             return Err(Error::invalid(format!("--admin-token must have at least {SHORTEST} characters")));
         }
@@ -26,27 +34,58 @@ impl Gate {
         rand::rng().fill_bytes(&mut seed);
         let key = hmac::Key::new(hmac::HMAC_SHA256, &seed);
         let tag = hmac::sign(&key, token.as_bytes());
-        Ok(Gate { key, tag })
+        let sessions = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, token.as_bytes()), SESSIONS);
+        Ok(Gate { key, tag, sessions: hmac::Key::new(hmac::HMAC_SHA256, sessions.as_ref()) })
     }
 
     fn admits(&self, metadata: &MetadataMap) -> bool {
-        bearer(metadata).is_some_and(|token| hmac::verify(&self.key, token, self.tag.as_ref()).is_ok())
+        metadata.get("authorization").is_some_and(|shown| self.admits_header(shown.as_bytes()))
     }
+
+    /// Does the value of an `authorization` header open?
+    pub(crate) fn admits_header(&self, value: &[u8]) -> bool {
+        bearer(value).is_some_and(|token| self.opens(token))
+    }
+
+    pub(crate) fn opens(&self, token: &[u8]) -> bool {
+        hmac::verify(&self.key, token, self.tag.as_ref()).is_ok()
+    }
+
+    /// What a browser shows instead of the token, until `until` (seconds since 1970). Nodes with one token take
+    /// each other's; another token ends all of them.
+    pub(crate) fn session(&self, until: i64) -> String {
+        let tag = hmac::sign(&self.sessions, until.to_string().as_bytes());
+        format!("{until}.{}", URL_SAFE_NO_PAD.encode(tag))
+    }
+
+    /// Is it one of ours that has not expired at `now`?
+    pub(crate) fn continues(&self, session: &str, now: i64) -> bool {
+        let Some((until, tag)) = session.split_once('.') else { return false };
+        let Ok(tag) = URL_SAFE_NO_PAD.decode(tag) else { return false };
+        let is_ours = hmac::verify(&self.sessions, until.as_bytes(), &tag).is_ok();
+        is_ours && until.parse::<i64>().is_ok_and(|until| now < until)
+    }
+}
+
+/// Counts a request that was not let in.
+pub(crate) fn refused() {
+    metrics::counter!("admin_requests_refused_total").increment(1);
 }
 
 impl Interceptor for Gate {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        if self.admits(request.metadata()) {
+        let is_known = request.extensions().get::<Peer>().is_some_and(|peer| peer.is_known);
+        if is_known || self.admits(request.metadata()) {
             return Ok(request);
         }
-        metrics::counter!("admin_requests_refused_total").increment(1);
+        refused();
         Err(Status::unauthenticated("authorization must be Bearer and the node's admin token"))
     }
 }
 
 /// The scheme is case-blind (RFC 9110 11.1), the token is not.
-fn bearer(metadata: &MetadataMap) -> Option<&[u8]> {
-    let (scheme, token) = metadata.get("authorization")?.as_bytes().split_at_checked("Bearer ".len())?;
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
 }
 
@@ -79,5 +118,19 @@ mod tests {
     #[test]
     fn a_token_that_can_be_guessed_is_refused() {
         assert!(Gate::new("").is_err() && Gate::new("0123456789abcde").is_err());
+    }
+
+    #[test]
+    fn a_session_ends_and_cannot_be_made_up() {
+        let gate = Gate::new("0123456789abcdef").expect("a gate");
+        let session = gate.session(1000);
+        assert!(gate.continues(&session, 999));
+        assert!(!gate.continues(&session, 1000), "expired");
+        assert!(!gate.continues(&session.replacen("1000", "2000", 1), 999), "moved");
+        assert!(!gate.continues("", 0) && !gate.continues("1000.", 0) && !gate.continues("1000.AAAA", 0));
+        let twin = Gate::new("0123456789abcdef").expect("a gate");
+        assert!(twin.continues(&session, 999), "another node with the same token");
+        let other = Gate::new("0123456789abcdeg").expect("a gate");
+        assert!(!other.continues(&session, 999), "another token");
     }
 }

@@ -4,6 +4,8 @@ use protocol::{Error, Status};
 use tonic::Code;
 use tracing::warn;
 
+use super::events::BEHIND;
+
 /// The cause of an internal error stays here, in the log.
 pub(super) fn refusal(error: Error) -> tonic::Status {
     let code = match error.status {
@@ -12,6 +14,7 @@ pub(super) fn refusal(error: Error) -> tonic::Status {
         Status::PermissionDenied => Code::PermissionDenied,
         Status::NotFound => Code::NotFound,
         Status::AlreadyExists => Code::AlreadyExists,
+        Status::FailedPrecondition if error.reason == BEHIND => Code::OutOfRange,
         Status::PaymentRequired | Status::FailedPrecondition => Code::FailedPrecondition,
         Status::ResourceExhausted => Code::ResourceExhausted,
         Status::Unavailable => Code::Unavailable,

@@ -14,8 +14,8 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use uuid::Uuid;
 
-use super::serve;
-use crate::cli;
+use super::start;
+use crate::cli::{self, Operator};
 use world::{LOOK, Reflection, SOON, TOKEN, services, shown, soon, with, world};
 
 #[tokio::test]
@@ -41,7 +41,11 @@ async fn nothing_but_health_answers_without_the_token() {
     let mut world = world().await;
     let wrong = shown("0123456789abcdee", ReadTreeRequest::default());
     assert_eq!(world.admin.read_tree(wrong).await.expect_err("refused").code(), Code::Unauthenticated);
-    let none = Request::new(StopActorRequest { path: "first".to_owned(), mode: StopMode::Crash.into() });
+    let none = Request::new(StopActorRequest {
+        path: "first".to_owned(),
+        mode: StopMode::Crash.into(),
+        node: String::new(),
+    });
     assert_eq!(world.admin.stop_actor(none).await.expect_err("refused").code(), Code::Unauthenticated);
     assert_eq!(world.read("first", 0).await.expect("a place").restarts, 0);
     let mut reflection = Reflection::new(world.channel.clone());
@@ -121,7 +125,7 @@ async fn a_watch_goes_on_until_the_server_stops() {
         let seen = soon(watched.message()).await.expect("goes on").expect("a reading");
         assert_eq!(seen.root.expect("a root").children.len(), 2);
     }
-    let asked = WatchTreeRequest { path: "none".to_owned(), depth: 0 };
+    let asked = WatchTreeRequest { path: "none".to_owned(), ..WatchTreeRequest::default() };
     let mut nothing = world.admin.watch_tree(with(asked)).await.expect("a watch").into_inner();
     assert_eq!(soon(nothing.message()).await.expect_err("ends").code(), Code::NotFound);
     let mut health = HealthClient::new(world.channel.clone());
@@ -194,13 +198,15 @@ async fn changes_of_calls_are_told() {
 async fn the_terminal_says_what_is_wrong_in_a_line() {
     let world = world().await;
     let url = format!("http://{}", world.server.local_addr());
-    cli::tree(&url, TOKEN).await.expect("a tree");
-    cli::calls(&url, TOKEN, false).await.expect("calls");
-    let wrong = cli::tree(&url, "0123456789abcdee").await.expect_err("refused");
+    let operator =
+        |token: &str| Operator { url: url.clone(), token: Some(token.into()), ca: None, identity: None };
+    cli::tree(&operator(TOKEN), None, false).await.expect("a tree");
+    cli::calls(&operator(TOKEN), false, false).await.expect("calls");
+    let wrong = cli::tree(&operator("0123456789abcdee"), None, false).await.expect_err("refused");
     assert!(wrong.message.contains("refused the token"), "{wrong}");
-    let taken = serve(world.tree.branch.clone(), world.calls(), TOKEN, world.server.local_addr()).await;
+    let taken = start(world.parts.clone(), world.server.local_addr()).await;
     assert!(taken.err().expect("refused").message.starts_with("--grpc: cannot listen on"));
     world.close().await;
-    let gone = cli::calls(&url, TOKEN, false).await.expect_err("nobody there");
+    let gone = cli::calls(&operator(TOKEN), false, false).await.expect_err("nobody there");
     assert!(gone.message.contains("Connection refused") && !gone.message.contains('\n'), "{gone}");
 }

@@ -12,20 +12,20 @@ use tonic::Status;
 /// Watches at a time over all connections: each costs a reading of the tree a second, or a copy of every event.
 const WATCHES: usize = 64;
 
-pub(super) type Watch<T> = BoxStream<'static, Result<T, Status>>;
+pub(crate) type Watch<T> = BoxStream<'static, Result<T, Status>>;
 
-pub(super) struct Watches {
+pub(crate) struct Watches {
     places: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
 impl Watches {
-    pub(super) fn new(stop: CancellationToken) -> Self {
+    pub(crate) fn new(stop: CancellationToken) -> Self {
         Watches { places: Arc::new(Semaphore::new(WATCHES)), stop }
     }
 
     /// Lets `items` run in a place of its own, ended by the node's stop with `UNAVAILABLE`.
-    pub(super) fn open<T: Send + 'static>(
+    pub(crate) fn open<T: Send + 'static>(
         &self,
         items: impl Stream<Item = Result<T, Status>> + Send + 'static,
     ) -> Result<Watch<T>, Status> {

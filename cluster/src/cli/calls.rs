@@ -2,8 +2,9 @@
 
 use proto::admin::v1::{Call, ListCallsRequest, Party, WatchCallsRequest, WatchCallsResponse};
 use protocol::{Page, Result};
+use serde_json::json;
 
-use super::client::{Client, connect, refused};
+use super::client::{Client, Operator, connect, refused};
 use super::table::{plain, print, table};
 
 const HEAD: [&str; 8] = ["ID", "CUSTOMER", "STATUS", "DIRECTION", "FROM", "TO", "ACTION", "SINCE"];
@@ -15,22 +16,24 @@ const MOST: usize = 10_000;
 ///
 /// # Errors
 /// The node cannot be reached, refuses the token, or stops while it is watched.
-pub async fn calls(url: &str, token: &str, watch: bool) -> Result<()> {
-    let mut client = connect(url, token).await?;
+pub async fn calls(operator: &Operator, watch: bool, is_json: bool) -> Result<()> {
+    let mut client = connect(operator).await?;
+    let sheet = if is_json { lines } else { sheet };
+    let line = if is_json { json_line } else { line };
     if !watch {
-        return list(&mut client).await.map(drop);
+        return list(&mut client, sheet).await.map(drop);
     }
     // watched before it is listed, so that nothing happens unseen in between
     let changes = client.watch_calls(WatchCallsRequest::default()).await.map_err(refused)?;
     let mut changes = changes.into_inner();
-    let mut is_read = list(&mut client).await?;
+    let mut is_read = list(&mut client, sheet).await?;
     while is_read && let Some(change) = changes.message().await.map_err(refused)? {
         is_read = print(&line(&change))?;
     }
     Ok(())
 }
 
-async fn list(client: &mut Client) -> Result<bool> {
+async fn list(client: &mut Client, sheet: fn(&[Call]) -> String) -> Result<bool> {
     let mut calls = Vec::new();
     let mut page_token = String::new();
     loop {
@@ -46,6 +49,36 @@ async fn list(client: &mut Client) -> Result<bool> {
             return print(&format!("{}... and more: these are the newest\n", sheet(&calls)));
         }
     }
+}
+
+fn lines(calls: &[Call]) -> String {
+    let line = |call: &Call| {
+        let json = json!({
+            "id": call.id,
+            "customer_id": call.customer_id,
+            "status": call.status,
+            "direction": call.direction,
+            "from": party(call.source.as_ref()),
+            "to": party(call.destination.as_ref()),
+            "action_type": call.action_type,
+            "since": call.since,
+        });
+        format!("{json}\n")
+    };
+    calls.iter().map(line).collect()
+}
+
+fn json_line(change: &WatchCallsResponse) -> String {
+    let WatchCallsResponse { id, customer_id, event_type, status, time, missed } = change;
+    let json = json!({
+        "id": id,
+        "customer_id": customer_id,
+        "event_type": event_type,
+        "status": status,
+        "time": time,
+        "missed": missed,
+    });
+    format!("{json}\n")
 }
 
 fn sheet(calls: &[Call]) -> String {
@@ -69,7 +102,7 @@ fn row(call: &Call) -> [String; 8] {
     ]
 }
 
-fn party(party: Option<&Party>) -> String {
+pub(super) fn party(party: Option<&Party>) -> String {
     match party {
         Some(Party { r#type, target }) if !r#type.is_empty() => format!("{type}:{target}"),
         Some(Party { target, .. }) => target.clone(),

@@ -1,22 +1,64 @@
-//! `branchline tree`: every actor of a node, one line each.
+//! `branchline tree`: every actor of every node, one line each.
 
-use proto::admin::v1::{ActorKind, ActorState, ReadTreeRequest, TreeNode};
-use protocol::{Error, Result};
+use proto::admin::v1::{ActorKind, ActorState, Node, ReadClusterRequest, ReadTreeRequest, TreeNode};
+use protocol::Result;
+use serde_json::{Value, json};
 
-use super::client::{connect, refused};
-use super::table::{print, table};
+use super::client::{Operator, connect, refused};
+use super::table::{plain, print, table};
 
 const HEAD: [&str; 7] = ["NAME", "KIND", "STATE", "AGE", "DEPTH", "RESTARTS", "LAST ERROR"];
 
-/// Prints the whole tree of the node at `url`.
+/// Prints the tree of every node, or of the one that is named.
 ///
 /// # Errors
-/// The node cannot be reached or refuses the token.
-pub async fn tree(url: &str, token: &str) -> Result<()> {
-    let mut client = connect(url, token).await?;
-    let answer = client.read_tree(ReadTreeRequest::default()).await.map_err(refused)?;
-    let root = answer.into_inner().root.ok_or_else(|| Error::unavailable("the node sent no tree"))?;
-    print(&table(&sheet(&root))).map(drop)
+/// The node cannot be reached or refuses the token, or the named one does not answer.
+pub async fn tree(operator: &Operator, only: Option<String>, is_json: bool) -> Result<()> {
+    let mut client = connect(operator).await?;
+    let nodes = match only {
+        Some(name) => vec![Node { name, ..Node::default() }],
+        None => client.read_cluster(ReadClusterRequest {}).await.map_err(refused)?.into_inner().nodes,
+    };
+    let mut all = Vec::new();
+    for mut node in nodes {
+        if node.error.is_empty() {
+            let asked = ReadTreeRequest { node: node.name.clone(), ..ReadTreeRequest::default() };
+            node.tree = client.read_tree(asked).await.map_err(refused)?.into_inner().root;
+        }
+        all.push(node);
+    }
+    let text = if is_json {
+        format!("{}\n", Value::from_iter(all.iter().map(machine)))
+    } else {
+        all.iter().map(shown).collect::<Vec<_>>().join("\n")
+    };
+    print(&text).map(drop)
+}
+
+/// The name of the node stands where its root's would: all roots have the same.
+fn shown(node: &Node) -> String {
+    match &node.tree {
+        Some(root) => table(&sheet(&TreeNode { name: node.name.clone(), ..root.clone() })),
+        None => format!("{}  {}: {}\n", plain(&node.name), plain(&node.state), plain(&node.error)),
+    }
+}
+
+fn machine(node: &Node) -> Value {
+    let state = if node.state.is_empty() { "running" } else { &node.state };
+    json!({"node": node.name, "state": state, "error": node.error, "tree": node.tree.as_ref().map(branch)})
+}
+
+fn branch(node: &TreeNode) -> Value {
+    json!({
+        "name": node.name,
+        "kind": kind(node.kind()),
+        "state": state(node.state()),
+        "age_ms": node.age_ms,
+        "depth": node.depth,
+        "restarts": node.restarts,
+        "last_error": node.last_error,
+        "children": node.children.iter().map(branch).collect::<Vec<_>>(),
+    })
 }
 
 fn sheet(root: &TreeNode) -> Vec<[String; 7]> {
@@ -58,7 +100,7 @@ const fn kind(kind: ActorKind) -> &'static str {
     }
 }
 
-const fn state(state: ActorState) -> &'static str {
+pub(super) const fn state(state: ActorState) -> &'static str {
     match state {
         ActorState::Unspecified => "?",
         ActorState::Starting => "starting",
@@ -70,7 +112,7 @@ const fn state(state: ActorState) -> &'static str {
 }
 
 /// The two largest units: enough to see what was restarted lately.
-fn age(seconds: u64) -> String {
+pub(super) fn age(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds}s"),

@@ -1,8 +1,11 @@
 //! The commands of the program. Without one it runs a node.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 use super::{Config, Secret, values};
+use crate::cli::{Identity, Operator};
 
 /// A communications platform in one program: voice, messaging, AI agents and contact centre behind one HTTP API.
 ///
@@ -27,29 +30,158 @@ pub enum Command {
         #[arg(long)]
         stay: bool,
     },
-    /// Shows the running actors of a node
-    Tree(Admin),
-    /// Shows the live calls of a node
+    /// Shows the running actors of all nodes
+    Tree {
+        #[command(flatten)]
+        admin: Admin,
+        /// Only those of this node
+        #[arg(long, value_name = "NAME")]
+        only: Option<String>,
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows nodes, domains and live calls on the whole screen, again every two seconds; q ends it
+    Top(Admin),
+    /// Shows the live calls of the installation
     Calls {
         #[command(flatten)]
         admin: Admin,
         /// Goes on and shows what happens, one line an event
         #[arg(long)]
         watch: bool,
+        /// Prints JSON, one line a call or event
+        #[arg(long)]
+        json: bool,
     },
+    /// Shows the newest events of the platform
+    Events {
+        #[command(flatten)]
+        admin: Admin,
+        #[command(flatten)]
+        events: Events,
+    },
+    /// Begins the planned stop of a node, as SIGTERM does
+    Drain {
+        #[command(flatten)]
+        admin: Admin,
+        /// The node
+        #[arg(value_name = "NODE")]
+        which: String,
+    },
+    /// Has an actor (of --node) end in its own way and start again, and says what that did to users
+    Restart {
+        #[command(flatten)]
+        admin: Admin,
+        #[command(flatten)]
+        actor: Actor,
+    },
+    /// Ends an actor (of --node) in the middle of whatever it does, and says what that did to users
+    Kill {
+        #[command(flatten)]
+        admin: Admin,
+        #[command(flatten)]
+        actor: Actor,
+    },
+    /// Publishes events again that a follower could not take; without an id it lists them
+    Replay {
+        #[command(flatten)]
+        admin: Admin,
+        /// The dead event
+        #[arg(conflicts_with = "all")]
+        id: Option<String>,
+        /// All that are there now
+        #[arg(long)]
+        all: bool,
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows what a node (--node) logs, or changes it until it is changed again or the process ends
+    Log {
+        #[command(flatten)]
+        admin: Admin,
+        /// A level, or directives as in info,cluster=debug
+        directives: Option<String>,
+    },
+}
+
+/// Which events, and how.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub struct Events {
+    /// Goes on and shows what happens
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only this type, or those with this beginning, as in call_*
+    #[arg(long = "type", value_name = "PATTERN")]
+    pub pattern: Option<String>,
+    /// Only those of this customer
+    #[arg(long, value_name = "ID")]
+    pub customer: Option<String>,
+    /// How many of the newest, at most 1000
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(i32).range(1..=1000))]
+    pub last: i32,
+    /// Goes on where a watch ended that printed this token; implies --follow
+    #[arg(long, value_name = "TOKEN")]
+    pub resume: Option<String>,
+    /// Prints JSON, one line an event
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which actor. Its node is --node's, or the one that is asked.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub struct Actor {
+    /// Names from below the root, as in call-manager/pool
+    pub path: String,
+    /// Only says what it would do to users
+    #[arg(long)]
+    pub rehearse: bool,
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Which node to ask. The token is --admin-token's.
 #[derive(Args, Clone, Debug)]
 pub struct Admin {
-    /// The node's operators' address [default: http:// and --grpc]
+    /// The node's operators' address [default: http:// or https:// and --grpc]
     #[arg(long, value_name = "URL", value_parser = values::web)]
     admin: Option<String>,
+    /// The authority of the node's certificate, PEM [default: the public ones]
+    #[arg(long, value_name = "FILE")]
+    admin_ca: Option<PathBuf>,
+    /// A client certificate that opens instead of the token, PEM; together with --admin-key
+    #[arg(long, value_name = "FILE", requires = "admin_key")]
+    admin_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "admin_cert")]
+    admin_key: Option<PathBuf>,
 }
 
 impl Admin {
-    pub fn url(&self, config: &Config) -> String {
-        self.admin.clone().unwrap_or_else(|| format!("http://{}", config.grpc))
+    /// Whom to ask as whom; a token is missing only where a certificate does without.
+    pub fn operator(&self, config: &Config, token: Option<String>) -> Operator {
+        let scheme = if config.grpc_cert.is_some() || self.admin_ca.is_some() { "https" } else { "http" };
+        Operator {
+            url: self.admin.clone().unwrap_or_else(|| format!("{scheme}://{}", config.grpc)),
+            token,
+            ca: self.admin_ca.clone(),
+            identity: self.identity(),
+        }
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        let (certificate, key) = self.admin_cert.clone().zip(self.admin_key.clone())?;
+        Some(Identity { certificate, key })
+    }
+
+    /// Is there something else to show than the token?
+    pub fn has_identity(&self) -> bool {
+        self.admin_cert.is_some()
     }
 
     /// None: the one that the node keeps in its data folder.

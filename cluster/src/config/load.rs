@@ -81,11 +81,19 @@ pub fn parse<A: Into<OsString>>(
     args.splice(1..1, more);
     let matches = Cli::command().try_get_matches_from(args).map_err(Refusal::of)?;
     let cli = Cli::from_arg_matches(&matches).map_err(Refusal::of)?;
-    match (&cli.config.tls_cert, &cli.config.tls_key) {
-        (Some(_), None) => Err(Refusal::wrong("--tls-cert needs --tls-key")),
-        (None, Some(_)) => Err(Refusal::wrong("--tls-key needs --tls-cert")),
-        _ => Ok(cli),
+    let config = &cli.config;
+    for (given, flag, needed, missing) in [
+        (&config.tls_cert, "--tls-cert", &config.tls_key, "--tls-key"),
+        (&config.tls_key, "--tls-key", &config.tls_cert, "--tls-cert"),
+        (&config.grpc_cert, "--grpc-cert", &config.grpc_key, "--grpc-key"),
+        (&config.grpc_key, "--grpc-key", &config.grpc_cert, "--grpc-cert"),
+        (&config.grpc_client_ca, "--grpc-client-ca", &config.grpc_cert, "--grpc-cert"),
+    ] {
+        if given.is_some() && needed.is_none() {
+            return Err(Refusal::wrong(format!("{flag} needs {missing}")));
+        }
     }
+    Ok(cli)
 }
 
 /// What the environment and the file say about flags that were not given.

@@ -94,12 +94,12 @@ fn a_command_takes_the_settings_on_either_side() {
         assert_eq!((cli.config.sip.port(), cli.config.grpc.port()), (9, 2));
     }
     let cli = with(&["tree"], &[("BRANCHLINE_ADMIN_TOKEN", "t0ken")]).expect("a configuration");
-    let Some(Command::Tree(admin)) = cli.command else { panic!("no tree") };
-    assert_eq!(admin.url(&cli.config), "http://127.0.0.1:8081");
+    let Some(Command::Tree { admin, .. }) = cli.command else { panic!("no tree") };
+    assert_eq!(admin.operator(&cli.config, None).url, "http://127.0.0.1:8081");
     assert_eq!(admin.token(&cli.config).map(Secret::expose), Some("t0ken"));
     let cli = with(&["calls", "--admin", "https://n1:8081"], &[]).expect("a configuration");
-    let Some(Command::Calls { admin, watch: false }) = cli.command else { panic!("no calls") };
-    assert_eq!(admin.url(&cli.config), "https://n1:8081");
+    let Some(Command::Calls { admin, watch: false, .. }) = cli.command else { panic!("no calls") };
+    assert_eq!(admin.operator(&cli.config, None).url, "https://n1:8081");
 }
 
 const BAD: [(&str, &str); 23] = [
@@ -156,10 +156,19 @@ fn wrong_usage_and_wrong_files_are_one_line_too() {
     let mut cases: Vec<Vec<&str>> = files.iter().map(|file| vec!["--config", file.path()]).collect();
     cases.extend([vec!["--config", "/nowhere.toml"], vec!["--nonsense"], vec!["fly"]]);
     cases.extend([vec!["--tls-cert", "x"], vec!["--tls-key", "x"]]);
+    cases.extend([vec!["--grpc-cert", "x"], vec!["--grpc-key", "x"], vec!["--grpc-client-ca", "x"]]);
     for args in cases {
         let refusal = with(&args, &[]).expect_err("refused");
         assert_eq!((refusal.code, refusal.message.lines().count()), (2, 1), "{args:?}: {}", refusal.message);
         assert!(refusal.message.starts_with("error: "), "{}", refusal.message);
+    }
+}
+
+#[test]
+fn every_command_explains_itself() {
+    <Cli as clap::CommandFactory>::command().debug_assert();
+    for command in ["demo", "tree", "top", "calls", "events", "drain", "restart", "kill", "replay", "log"] {
+        assert_eq!(with(&[command, "--help"], &[]).expect_err("help").code, 0, "{command}");
     }
 }
 

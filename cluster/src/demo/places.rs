@@ -55,6 +55,7 @@ impl Places {
             gateway: gateway::Settings::new(self.http, Vec::new()),
             admin: self.admin,
             admin_token: None,
+            admin_tls: None,
             reach: Reach::Public(allow),
             speech: speech::Settings { data: self.folder.clone(), endpoint: None, voice: String::new() },
             pods: Watched::Nothing,

@@ -4,7 +4,7 @@
 
 use actors::kernel::{Branch, Kind, Leaf, State};
 use metrics::gauge;
-use protocol::ports::{Clock as _, Deps, SystemClock};
+use protocol::ports::{Clock as _, Deps, Store, SystemClock};
 use protocol::time;
 use tokio::time::{Duration, timeout};
 
@@ -16,13 +16,13 @@ const MOST: u32 = 100_000;
 const DOMAIN: &str = "-manager";
 
 /// What is known without asking anybody.
-pub(crate) fn fill(deps: &Deps, tree: &Branch) {
-    let load = deps.store.load();
+pub(crate) fn fill(node: &str, store: &dyn Store, tree: &Branch) {
+    let load = store.load();
     gauge!("store_connections_busy").set(load.busy as f64);
     gauge!("store_connections_idle").set(load.idle as f64);
     gauge!("store_connections_max").set(load.most as f64);
     gauge!("store_writer_queue").set(load.waiting as f64);
-    let (node, version) = (deps.settings.node.clone(), env!("CARGO_PKG_VERSION"));
+    let (node, version) = (node.to_owned(), env!("CARGO_PKG_VERSION"));
     gauge!("node_info", "node" => node, "version" => version).set(1);
     for leaf in tree.read().children.iter().filter(|leaf| leaf.name.ends_with(DOMAIN)) {
         domain(leaf);

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io::{IsTerminal, stderr};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use protocol::time;
 use serde::Serialize;
@@ -16,7 +17,7 @@ use tracing_subscriber::fmt::format::{FormatEvent, JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{EnvFilter, Layer as _};
+use tracing_subscriber::{EnvFilter, Layer as _, reload};
 
 use super::trace::Traces;
 
@@ -63,11 +64,12 @@ pub fn start_to<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let (filter, ansi) = (filter(directives)?, format == Format::Text && stderr().is_terminal());
+    let (filter, handle) = reload::Layer::new(filter(directives)?);
+    let ansi = format == Format::Text && stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_writer(paper).with_ansi(ansi);
     let begun = tracing_subscriber::registry().with(traces);
     // A second start fails, and that is how it should be.
-    let _ = match format {
+    let started = match format {
         Format::Text => tracing::subscriber::set_global_default(begun.with(lines.with_filter(filter))),
         Format::Json => {
             let lines = lines.fmt_fields(JsonFields::new());
@@ -75,6 +77,41 @@ where
             tracing::subscriber::set_global_default(begun.with(lines.with_filter(filter)))
         }
     };
+    keep(directives, started, move |filter| handle.reload(filter).map_err(|error| error.to_string()));
+    Ok(())
+}
+
+type Reload = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
+
+/// What is logged, and the way to change it. There is one log in a process.
+static CHOSEN: OnceLock<(Mutex<String>, Reload)> = OnceLock::new();
+
+fn keep<E>(
+    directives: &str,
+    started: Result<(), E>,
+    reload: impl Fn(EnvFilter) -> Result<(), String> + Send + Sync + 'static,
+) {
+    if started.is_ok() {
+        let _ = CHOSEN.set((Mutex::new(directives.to_owned()), Box::new(reload)));
+    }
+}
+
+/// What is logged at the moment; empty when somebody else logs for this process.
+pub fn directives() -> String {
+    let chosen =
+        CHOSEN.get().map(|(chosen, _)| chosen.lock().unwrap_or_else(PoisonError::into_inner).clone());
+    chosen.unwrap_or_default()
+}
+
+/// Logs by other directives until they are changed again or the process ends; nothing keeps them beyond that.
+///
+/// # Errors
+/// They cannot be read, or this process does not log.
+pub fn change(directives: &str) -> Result<(), String> {
+    let filter = filter(directives).map_err(|error| format!("directives: {error}"))?;
+    let (chosen, reload) = CHOSEN.get().ok_or("this process does not log")?;
+    reload(filter)?;
+    *chosen.lock().unwrap_or_else(PoisonError::into_inner) = directives.to_owned();
     Ok(())
 }
 

@@ -24,6 +24,7 @@ mod market;
 mod money;
 mod monitoring;
 mod nodes;
+mod operators;
 mod overload;
 mod pair;
 mod peers;

@@ -143,6 +143,7 @@ pub(crate) fn plan(folder: PathBuf) -> Plan {
         gateway,
         admin: SocketAddr::new(HERE, 0),
         admin_token: None,
+        admin_tls: None,
         reach: Reach::Public(vec!["127.0.0.0/8".parse::<Allow>().unwrap()]),
         speech: speech::Settings { data: folder.clone(), endpoint: None, voice: String::new() },
         pods: Watched::Nothing,

@@ -23,23 +23,23 @@ use crate::api::Api;
 use crate::platform::{HERE, PATIENCE, free_port};
 
 #[path = "../../../gateway/tests/it/certificate.rs"]
-mod certificate;
+pub(crate) mod certificate;
 mod tls;
 
 /// An end that was asked for takes no longer: 2 s of grace for what is under way, and the stopping itself.
 const STOPS: Duration = Duration::from_secs(15);
 
 /// A folder that goes away with the test.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Folder {
+    pub(crate) fn new() -> Folder {
         let path = std::env::temp_dir().join(format!("branchline-process-{}", uuid::Uuid::now_v7()));
         std::fs::create_dir_all(&path).unwrap();
         Folder(path)
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.0.join("data")
     }
 
@@ -54,21 +54,21 @@ impl Drop for Folder {
     }
 }
 
-struct Ports {
+pub(crate) struct Ports {
     http: SocketAddr,
     sip: SocketAddr,
-    grpc: SocketAddr,
+    pub(crate) grpc: SocketAddr,
 }
 
 impl Ports {
-    fn free() -> Ports {
+    pub(crate) fn free() -> Ports {
         let free = || SocketAddr::new(HERE, free_port());
         Ports { http: free(), sip: free(), grpc: free() }
     }
 }
 
 /// The program, not started, with all that it says in a file.
-fn program(folder: &Folder, ports: &Ports, more: &[&str]) -> Command {
+pub(crate) fn program(folder: &Folder, ports: &Ports, more: &[&str]) -> Command {
     let output = File::options().create(true).append(true).open(folder.0.join("output")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_branchline"));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -86,11 +86,11 @@ fn program(folder: &Folder, ports: &Ports, more: &[&str]) -> Command {
     command
 }
 
-fn output(folder: &Folder) -> String {
+pub(crate) fn output(folder: &Folder) -> String {
     std::fs::read_to_string(folder.0.join("output")).unwrap()
 }
 
-struct Running {
+pub(crate) struct Running {
     child: Child,
     http: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
@@ -106,6 +106,11 @@ impl Running {
     async fn with(folder: &Folder, environment: &[(&str, &str)]) -> Running {
         let ports = Ports::free();
         let child = program(folder, &ports, &[]).envs(environment.iter().copied()).spawn().unwrap();
+        Self::of(child, folder, &ports).await
+    }
+
+    /// Waits until a node that was started is ready.
+    pub(crate) async fn of(child: Child, folder: &Folder, ports: &Ports) -> Running {
         let client = Client::builder(TokioExecutor::new()).build_http();
         let mut running = Running { child, http: ports.http, client };
         let limit = Instant::now() + PATIENCE;
@@ -139,11 +144,11 @@ impl Running {
         assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
-    async fn ended(mut self) -> ExitStatus {
+    pub(crate) async fn ended(mut self) -> ExitStatus {
         timeout(STOPS, self.child.wait()).await.expect("it ends in time").unwrap()
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.signal("-TERM");
         assert_eq!(self.ended().await.code(), Some(0));
     }

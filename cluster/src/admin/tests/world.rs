@@ -17,9 +17,11 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use uuid::Uuid;
 
-use super::super::calls::Calls;
-use super::super::{Server, serve};
+use super::super::{Here, Parts, Server, start};
 use crate::bus::memory::{Broker, MemoryBus};
+use crate::directory::Directory;
+use crate::probe::Health;
+use crate::telemetry::metrics;
 
 pub(super) const TOKEN: &str = "0123456789abcdef";
 pub(super) const SOON: Duration = Duration::from_secs(5);
@@ -34,6 +36,7 @@ pub(super) struct World {
     pub(super) call: &'static Resource,
     pub(super) admin: AdminClient<Channel>,
     pub(super) channel: Channel,
+    pub(super) parts: Parts,
 }
 
 pub(super) async fn world() -> World {
@@ -50,20 +53,41 @@ pub(super) async fn world() -> World {
     let catalog = Catalog { entries, mounts: Vec::new() };
     let call = catalog.named("call").expect("calls").resource;
     let bus = Arc::new(MemoryBus::new(Broker::default()));
-    let calls = Calls { store: store.clone(), bus: bus.clone(), catalog: Arc::new(catalog.into()) };
-    let server = listen(&tree, calls).await;
+    let parts = parts(&tree, store.clone(), (bus.clone(), catalog)).await;
+    let server = listen(&parts).await;
     let channel = channel(&server).await;
     let admin = AdminClient::new(channel.clone());
-    World { tree, server, store, bus, call, admin, channel }
+    World { tree, server, store, bus, call, admin, channel, parts }
 }
 
-async fn listen(tree: &Running, calls: Calls) -> Server {
-    let calls =
-        || Calls { store: calls.store.clone(), bus: calls.bus.clone(), catalog: calls.catalog.clone() };
+async fn parts(tree: &Running, store: Arc<dyn Store>, (bus, catalog): (Arc<MemoryBus>, Catalog)) -> Parts {
+    let drain = CancellationToken::new();
+    let probe = Health {
+        node: "n1".to_owned(),
+        store: store.clone(),
+        cache: persistence::cache::open("memory:").await.expect("a cache"),
+        bus: bus.clone(),
+        tree: tree.branch.clone(),
+        drain: drain.clone(),
+        metrics: metrics::render,
+    };
+    Parts {
+        here: Arc::new(Here { node: "n1".to_owned(), tree: tree.branch.clone(), drain }),
+        store,
+        peers: Directory::new(bus.clone(), "n1"),
+        bus,
+        catalog: Arc::new(catalog.into()),
+        probe: Arc::new(probe),
+        token: TOKEN.to_owned(),
+        tls: None,
+    }
+}
+
+async fn listen(parts: &Parts) -> Server {
     for _ in 0..20 {
         let port = rand::rng().random_range(20_000..32_000);
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if let Ok(server) = serve(tree.branch.clone(), calls(), TOKEN, address).await {
+        if let Ok(server) = start(parts.clone(), address).await {
             return server;
         }
     }
@@ -91,12 +115,13 @@ pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
 
 impl World {
     pub(super) async fn read(&mut self, path: &str, depth: u32) -> Result<TreeNode, Status> {
-        let asked = ReadTreeRequest { path: path.to_owned(), depth };
+        let asked = ReadTreeRequest { path: path.to_owned(), depth, ..ReadTreeRequest::default() };
         Ok(self.admin.read_tree(with(asked)).await?.into_inner().root.expect("a root"))
     }
 
     pub(super) async fn end(&mut self, path: &str, mode: StopMode) -> Result<bool, Status> {
-        let asked = StopActorRequest { path: path.to_owned(), mode: mode.into() };
+        let asked =
+            StopActorRequest { path: path.to_owned(), mode: mode.into(), ..StopActorRequest::default() };
         Ok(self.admin.stop_actor(with(asked)).await?.into_inner().found)
     }
 
@@ -146,10 +171,6 @@ impl World {
             request_id: String::new(),
         };
         self.bus.publish(Arc::new(event)).await.expect("published");
-    }
-
-    pub(super) fn calls(&self) -> Calls {
-        Calls { store: self.store.clone(), bus: self.bus.clone(), catalog: Arc::default() }
     }
 
     pub(super) async fn close(self) {

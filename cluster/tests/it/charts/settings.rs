@@ -32,6 +32,10 @@ fn every_setting_of_the_values_is_a_flag_of_the_program() {
         "data",
         "external-ip",
         "grpc",
+        // probes of Kubernetes do not speak TLS with gRPC
+        "grpc-cert",
+        "grpc-client-ca",
+        "grpc-key",
         "http",
         "node",
         "pods",

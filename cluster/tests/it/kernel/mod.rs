@@ -1,5 +1,6 @@
 //! The kernel over a real store and bus: one small domain whose verb does as it is told.
 
+mod acts;
 mod facts;
 mod outage;
 mod pool;

@@ -32,8 +32,9 @@ agent-manager billing-manager call-manager customer-manager direct-manager flow-
 {{- end -}}
 {{- end -}}
 {{- range $all -}}
-{{- if hasKey $served . -}}
-{{- fail (printf "%s is served by groups.%s and by groups.%s; it must be served by one (null removes a group)" . (get $served .) $name) -}}
+{{- $elsewhere := get $served . | default "" -}}
+{{- if or (eq $elsewhere $name) (and $elsewhere (ne . "call-manager")) -}}
+{{- fail (printf "%s is served by groups.%s and by groups.%s; it must be served by one (null removes a group)" . $elsewhere $name) -}}
 {{- end -}}
 {{- $_ := set $served . $name -}}
 {{- end -}}
@@ -63,12 +64,17 @@ agent-manager billing-manager call-manager customer-manager direct-manager flow-
 {{- toJson $groups -}}
 {{- end -}}
 
-{{/* Nodes that share nothing are alone. */}}
+{{/* Nodes that share nothing are alone, and what is alone must last. */}}
 {{- define "branchline.check" -}}
 {{- $groups := include "branchline.groups" . | fromJson -}}
 {{- $nodes := 0 -}}
 {{- range $groups -}}
 {{- $nodes = add $nodes (ternary .autoscaling.max .replicas .autoscaling.enabled) -}}
+{{- end -}}
+{{- range $name, $group := $groups -}}
+{{- if and (eq (int $nodes) 1) (not $.Values.mysql.enabled) (not $.Values.mysql.external.existingSecret) (not $group.persistence.enabled) -}}
+{{- fail (printf "without mysql everything is in the data folder of groups.%s: set stateful: true and persistence.enabled: true" $name) -}}
+{{- end -}}
 {{- end -}}
 {{- if gt (int $nodes) 1 -}}
 {{- range list "mysql" "rabbitmq" -}}

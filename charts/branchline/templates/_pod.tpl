@@ -60,13 +60,14 @@
   value: {{ printf "%s:%d" $listen (int $.Values.ports.sip) | quote }}
 - name: BRANCHLINE_RTP
   value: {{ printf "%d-%d" (int $.Values.ports.rtp.first) (int $.Values.ports.rtp.last) | quote }}
-{{- if eq $.Values.voice.address "host" }}
+{{- $address := $group.address | default $.Values.voice.address }}
+{{- if eq $address "host" }}
 - name: BRANCHLINE_EXTERNAL_IP
   valueFrom:
     fieldRef: {fieldPath: status.hostIP}
-{{- else if $.Values.voice.address }}
+{{- else if $address }}
 - name: BRANCHLINE_EXTERNAL_IP
-  value: {{ $.Values.voice.address | quote }}
+  value: {{ $address | quote }}
 {{- end }}
 {{- end }}
 {{- if $group.watches }}
@@ -146,10 +147,10 @@ ports:
   - {name: sip-tcp, containerPort: {{ int $.Values.ports.sip }}, protocol: TCP}
   {{- end }}
 {{ include "branchline.probes" (list $ $group) }}
-{{- if $group.gateway }}
+{{- if or $group.gateway $group.voice }}
 lifecycle:
   preStop:
-    # until every proxy knows that this node is going; then it accepts nothing more
+    # until every proxy knows that this node is going; then it takes no new requests and calls
     exec: {command: [sleep, "5"]}
 {{- end }}
 resources:
@@ -194,7 +195,7 @@ spec:
   automountServiceAccountToken: {{ $group.watches }}
   # a service called branchline would otherwise set variables that look like settings
   enableServiceLinks: false
-  # the time to stop, 5 s before it, and what domains and the store need after it
+  # the time to stop, 5 s before it, and what domains, the store and the end of the lease need after it
   terminationGracePeriodSeconds: {{ add $group.stopSeconds 60 }}
   {{- if $group.hostNetwork }}
   hostNetwork: true

@@ -14,6 +14,7 @@ mod object;
 mod pods;
 mod references;
 mod refusals;
+mod scale;
 mod sentinel;
 mod settings;
 

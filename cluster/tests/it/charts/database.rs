@@ -82,8 +82,7 @@ fn what_must_last_is_on_a_volume() {
             let lasts = !workload.at("/spec/volumeClaimTemplates").is_null();
             let name = workload.pod_label("app.kubernetes.io/component");
             let serve = workload.variable("BRANCHLINE_SERVE").unwrap_or_default();
-            let must = serve.contains("agent-manager")
-                || ["*", "mysql", "rabbitmq"].iter().any(|one| serve == *one || name == *one);
+            let must = ["*", "mysql", "rabbitmq"].iter().any(|one| serve == *one || name == *one);
             assert_eq!(lasts, must, "{}: {name}", release.name);
         }
     }

@@ -1,15 +1,15 @@
-//! Who serves what, how many of them, and under which names.
+//! Who serves what, as what, and under which names.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::helm::{all, install, tool};
-use super::object::text;
+use super::helm::{all, domains, install, tool};
+use super::object::{Object, list, text};
 use crate::platform::Platform;
 
 fn served(release: &super::helm::Release) -> BTreeMap<String, Vec<String>> {
-    let serves = |group: &super::object::Object| {
+    let serves = |group: &Object| {
         let serve = group.variable("BRANCHLINE_SERVE").expect("it serves something");
         serve.split(',').map(str::to_owned).collect()
     };
@@ -19,13 +19,10 @@ fn served(release: &super::helm::Release) -> BTreeMap<String, Vec<String>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chart_knows_the_domains_that_exist() {
     let platform = Platform::start().await;
-    let domains = actors::domains(&platform.node.deps);
-    let mut expected: Vec<_> = domains.iter().map(|domain| domain.name).collect();
+    let there = actors::domains(&platform.node.deps);
+    let mut expected: Vec<_> = there.iter().map(|domain| domain.name).collect();
     expected.sort_unstable();
-    let path = super::root().join("charts/branchline/templates/_groups.tpl");
-    let helper = std::fs::read_to_string(path).unwrap();
-    let (_, list) = helper.split_once("{{- define \"branchline.domains\" -}}\n").unwrap();
-    let known: Vec<_> = list.lines().next().unwrap().split(' ').collect();
+    let known = domains();
     assert_eq!(known, expected);
     platform.stop().await;
 }
@@ -34,18 +31,19 @@ async fn the_chart_knows_the_domains_that_exist() {
 fn every_domain_is_served_by_the_group_that_values_say() {
     for release in all() {
         let served = served(release);
-        let mut domains: Vec<_> = served.values().flatten().map(String::as_str).collect();
-        domains.sort_unstable();
+        let mut all_served: Vec<_> = served.values().flatten().map(String::as_str).collect();
+        all_served.sort_unstable();
+        all_served.dedup();
         match release.name.as_str() {
-            "single-node" => assert_eq!(domains, ["*"]),
-            _ => assert_eq!(domains.len(), 16, "{}: {domains:?}", release.name),
+            "single-node" => assert_eq!(all_served, ["*"]),
+            _ => assert_eq!(all_served.len(), 16, "{}: {all_served:?}", release.name),
         }
-        domains.dedup();
         if release.name == "one-per-domain" {
             assert_eq!(served.len(), 16);
-            for (group, serves) in &served {
-                let alone = if group == "gateway" { group.clone() } else { format!("{group}-manager") };
-                assert_eq!(*serves, [alone]);
+            for name in domains().iter().map(String::as_str).chain(["gateway"]) {
+                let group = name.trim_end_matches("-manager");
+                assert_eq!(served[group], [name]);
+                assert!(release.has("Deployment", &format!("branchline-{group}")), "{name}");
             }
         }
         if release.name == "default" {
@@ -57,75 +55,19 @@ fn every_domain_is_served_by_the_group_that_values_say() {
     }
 }
 
+/// A name that goes with its pod is nothing to any domain: another node takes over what it left.
 #[test]
-fn a_group_grows_between_the_numbers_of_its_values() {
+fn every_group_is_a_deployment_but_one_with_a_volume() {
     for release in all() {
-        for scaler in release.of("HorizontalPodAutoscaler") {
-            let name = text(scaler.at("/spec/scaleTargetRef/name"));
-            let kind = text(scaler.at("/spec/scaleTargetRef/kind"));
-            let group = release.groups().find(|group| group.name() == name && group.kind() == kind);
-            let group = group.unwrap_or_else(|| panic!("{}: no {kind} {name}", release.name));
-            assert!(group.at("/spec/replicas").is_null(), "two would decide how many {name} has");
-            let bounds = (scaler.at("/spec/minReplicas"), scaler.at("/spec/maxReplicas"));
-            match name {
-                "branchline-gateway" => assert_eq!(bounds, (&json!(3), &json!(20))),
-                _ => panic!("{}: {name} grows", release.name),
-            }
-        }
-        let growing: Vec<_> = release.of("HorizontalPodAutoscaler").map(|scaler| scaler.name()).collect();
-        match release.name.as_str() {
-            "single-node" => assert!(growing.is_empty()),
-            _ => assert_eq!(growing, ["branchline-gateway"], "{}", release.name),
-        }
-        let fixed = release.groups().filter(|group| !growing.contains(&group.name()));
-        assert!(fixed.into_iter().all(|group| group.at("/spec/replicas").is_u64()));
-    }
-}
-
-#[test]
-fn calls_grow_from_three_to_ten_once_they_may() {
-    if tool("").is_none() {
-        return;
-    }
-    let set = json!({"groups": {"call": {"autoscaling": {"enabled": true}}}});
-    let release = install("growing", &json!({"set": set})).unwrap();
-    let scaler =
-        release.of("HorizontalPodAutoscaler").find(|scaler| scaler.name() == "branchline-call").unwrap();
-    assert_eq!((scaler.at("/spec/minReplicas"), scaler.at("/spec/maxReplicas")), (&json!(3), &json!(10)));
-    assert!(release.notes.contains("NOTE: more than one node is to serve groups.call."), "{}", release.notes);
-}
-
-/// What a domain committed waits under the name of its node: a name that never comes back would keep it.
-#[test]
-fn whatever_commits_facts_keeps_its_name() {
-    for release in all() {
-        for (group, serves) in served(release) {
-            let name = format!("branchline-{group}");
-            let keeps_nothing = serves.iter().all(|domain| domain == "gateway" || domain == "tts-manager");
-            assert_eq!(release.has("Deployment", &name), keeps_nothing, "{}: {group}", release.name);
-            assert_eq!(release.has("StatefulSet", &name), !keeps_nothing, "{}: {group}", release.name);
+        for group in release.groups() {
+            let kind = if release.name == "single-node" { "StatefulSet" } else { "Deployment" };
+            assert_eq!(group.kind(), kind, "{}: {}", release.name, group.name());
+            let mut volumes = list(&group.pod()["volumes"]).iter();
+            let scratch = volumes.any(|one| one["name"] == "data" && one["emptyDir"].is_object());
+            assert_eq!(scratch, kind == "Deployment", "{}", group.name());
         }
         for group in release.of("StatefulSet") {
             assert!(release.has("Service", text(group.at("/spec/serviceName"))), "{}", group.name());
-        }
-    }
-}
-
-#[test]
-fn nodes_are_renewed_and_drained_one_by_one() {
-    for release in all() {
-        for group in release.groups() {
-            match group.kind() {
-                "StatefulSet" => assert_eq!(group.at("/spec/updateStrategy/type"), "RollingUpdate"),
-                _ => assert_eq!(group.at("/spec/strategy/rollingUpdate/maxUnavailable"), 0),
-            }
-            let grace = group.pod()["terminationGracePeriodSeconds"].as_u64().unwrap();
-            let stop: u64 = group.variable("BRANCHLINE_STOP_SECONDS").unwrap().parse().unwrap();
-            assert!(grace >= stop + 30, "{}: killed after {grace} s, stops within {stop} s", group.name());
-            if release.name != "single-node" {
-                let budget = release.of("PodDisruptionBudget").find(|budget| budget.name() == group.name());
-                assert_eq!(*budget.unwrap().at("/spec/maxUnavailable"), json!(1), "{}", group.name());
-            }
         }
     }
 }
@@ -155,4 +97,22 @@ fn a_group_of_ones_own_is_what_its_values_say() {
     assert_eq!(group.pod()["nodeSelector"], json!({"a": "b"}));
     let resources: &Value = &group.container()["resources"];
     assert_eq!((&resources["limits"]["memory"], &resources["limits"]["cpu"]), (&json!("99Mi"), &json!("1")));
+}
+
+/// Machines with an address of their own outside: one group for each, replaced in its place.
+#[test]
+fn several_groups_may_have_calls_each_with_its_address() {
+    if tool("").is_none() {
+        return;
+    }
+    let machine = |address: &str| json!({"serve": ["call"], "stateful": true, "replicas": 1, "hostNetwork": true, "address": address});
+    let set = json!({"groups": {"call": null, "east": machine("192.0.2.1"), "west": machine("192.0.2.2")}});
+    let release = install("machines", &json!({"set": set})).unwrap();
+    let addresses = ["east", "west"].map(|name| {
+        let name = format!("branchline-{name}");
+        let group = release.of("StatefulSet").find(|group| group.name() == name).unwrap();
+        assert_eq!(group.pod()["hostNetwork"], true);
+        group.variable("BRANCHLINE_EXTERNAL_IP").unwrap()
+    });
+    assert_eq!(addresses, ["192.0.2.1", "192.0.2.2"]);
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::helm::{Release, all};
+use serde_json::json;
+
+use super::helm::{Release, all, install, tool};
 use super::object::{Labels, Object, below, labels, list, text};
 
 #[test]
@@ -82,6 +84,22 @@ fn outer_doors_lead_to_services() {
         }
         assert_eq!(release.of("ServiceMonitor").count(), usize::from(release.name == "external"));
     }
+}
+
+/// Peers of calls are told apart by their addresses, over both transports.
+#[test]
+fn new_calls_come_from_outside_with_the_address_of_their_peer() {
+    if tool("").is_none() {
+        return;
+    }
+    let set = json!({"voice": {"service": {"type": "LoadBalancer"}}});
+    let release = install("outside", &json!({"set": set})).unwrap();
+    let service = release.of("Service").find(|service| service.name() == "branchline-sip").unwrap();
+    assert_eq!(*service.at("/spec/externalTrafficPolicy"), "Local");
+    assert_eq!(*service.at("/spec/sessionAffinity"), "ClientIP");
+    let ports = list(service.at("/spec/ports")).iter();
+    let ports: Vec<_> = ports.map(|port| (text(&port["protocol"]), port["port"].as_u64())).collect();
+    assert_eq!(ports, [("UDP", Some(5060)), ("TCP", Some(5060))]);
 }
 
 /// Secrets by name, with the keys that are read.

@@ -25,6 +25,11 @@ fn values_that_leave_a_domain_out_or_invent_one_are_refused() {
         &json!({"groups": {"more": {"serve": ["tag"]}}}),
         "tag-manager is served by groups.more and by groups.platform",
     );
+    check(&json!({"groups": {"more": {"serve": ["flow"]}}}), "flow-manager is served by groups.");
+    check(
+        &json!({"groups": {"call": {"serve": ["call", "call-manager"]}}}),
+        "is served by groups.call and by",
+    );
     check(&json!({"groups": {"redis": {"serve": ["tag"]}}}), "groups.redis: this name is taken");
 }
 
@@ -35,7 +40,7 @@ fn values_that_cannot_work_are_refused() {
     }
     check(
         &json!({"mysql": {"enabled": false}}),
-        "25 nodes need a common database and bus: set mysql.enabled",
+        "36 nodes need a common database and bus: set mysql.enabled",
     );
     check(&json!({"rabbitmq": {"enabled": false}}), "set rabbitmq.enabled");
     check(
@@ -43,6 +48,13 @@ fn values_that_cannot_work_are_refused() {
         "min is more than max",
     );
     check(&json!({"groups": {"gateway": {"persistence": {"enabled": true}}}}), "needs stateful: true");
+    let alone = json!({"gateway": null, "call": null, "flow": null, "platform": null, "sentinel": null,
+        "node": {"serve": ["*"], "replicas": 1}});
+    let nothing = json!({"enabled": false});
+    check(
+        &json!({"groups": alone, "mysql": nothing, "rabbitmq": nothing}),
+        "without mysql everything is in the data folder of groups.node",
+    );
     check(&json!({"groups": {"A": {"serve": ["tag"]}}}), "'A' does not match pattern");
     check(
         &json!({"settings": {"store": "mysql://user:password@host/name"}}),

@@ -175,45 +175,38 @@ async fn node(url: &str) -> Platform {
     .await
 }
 
-async fn understand_each_other(newer: bool) {
-    let Some(broker) = broker::shared().await else { return };
-    let url = broker.place();
-    let platform = node(&url).await;
-    let (peer, server) = (Peer::open(&url, newer).await, Peer::open(&url, newer).await);
-    let mut serving = JoinSet::new();
-    serving.spawn(async move { server.serve().await });
-
-    // this build asks the other one
-    let id = Uuid::new_v4();
+/// This build asks the other one.
+async fn asks(platform: &Platform, id: Uuid) {
     let tag = platform.becomes(&format!("tags/{id}"), |tag| tag["name"] == "from afar").await;
     assert_eq!(tag["id"], json!(id));
     assert_eq!(tag.get("colour"), None, "what is not known is not passed on");
+}
 
-    // the other one asks this build
-    let (_, customer) = platform.get("customer").await;
-    let answer =
-        peer.get("customer-manager", &format!("customers/{}", customer["id"].as_str().unwrap())).await;
+/// The other one asks this build.
+async fn is_asked(peer: &Peer, customer: &Value) {
+    let at = |id: &str| format!("customers/{id}");
+    let answer = peer.get("customer-manager", &at(customer["id"].as_str().unwrap())).await;
     assert_eq!((answer.status_code, &answer.data["id"]), (200, &customer["id"]));
-    let answer = peer.get("customer-manager", &format!("customers/{}", Uuid::new_v4())).await;
+    let answer = peer.get("customer-manager", &at(&Uuid::new_v4().to_string())).await;
     assert_eq!(answer.status_code, 404);
+}
 
-    // the other one hears this build
+/// The other one hears this build.
+async fn is_heard(platform: &Platform, peer: &Peer) {
     let queue = peer.own_queue().await;
     let exchange = sock::event_exchange("flow-manager");
-    let bound = peer.channel.queue_bind(
-        queue.as_str().into(),
-        exchange.as_str().into(),
-        "".into(),
-        QueueBindOptions::default(),
-        FieldTable::default(),
-    );
+    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+    let bound =
+        peer.channel.queue_bind(queue.as_str().into(), exchange.as_str().into(), "".into(), options, none);
     bound.await.unwrap();
     let flow = platform.made("flows", json!({"name": "old and new", "actions": []})).await;
     let event = peer.hears(&queue, "flow_created").await;
     assert_eq!(event.data["id"], json!(flow));
     assert!(!event.id.is_nil() && event.resource == "flow");
+}
 
-    // this build hears the other one: its timeline has the event
+/// This build hears the other one.
+async fn hears(platform: &Platform, peer: &Peer, (id, customer): (Uuid, &Value)) {
     let mut heard = platform.node.deps.bus.watch().await.unwrap();
     let said = Event {
         r#type: "tag_created".into(),
@@ -229,6 +222,20 @@ async fn understand_each_other(newer: bool) {
     peer.publish(said).await;
     let seen = async { while heard.recv().await.unwrap().id != expected {} };
     timeout(PATIENCE, seen).await.expect("heard");
+}
+
+async fn understand_each_other(newer: bool) {
+    let Some(broker) = broker::shared().await else { return };
+    let url = broker.place();
+    let platform = node(&url).await;
+    let (peer, server) = (Peer::open(&url, newer).await, Peer::open(&url, newer).await);
+    let mut serving = JoinSet::new();
+    serving.spawn(async move { server.serve().await });
+    let (id, (_, customer)) = (Uuid::new_v4(), platform.get("customer").await);
+    asks(&platform, id).await;
+    is_asked(&peer, &customer).await;
+    is_heard(&platform, &peer).await;
+    hears(&platform, &peer, (id, &customer)).await;
     serving.shutdown().await;
     platform.stop().await;
 }

@@ -3,7 +3,7 @@
 //! Texts come from callers and carriers: control characters are replaced, so that nobody writes to the terminal.
 
 mod calls;
-mod client;
+pub(crate) mod client;
 mod table;
 mod tree;
 

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use protocol::{Error, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{Cli, Command, Config};
+use crate::config::{Backend, Cli, Command, Config};
 use crate::node::serves;
-use crate::{Node, Plan, admin, cli, demo, first, telemetry};
+use crate::{Node, Plan, admin, chaos, cli, demo, first, telemetry};
 use actors::kernel::Outcome;
 
 /// What a command that failed ends with.
@@ -45,6 +45,12 @@ async fn carry_out(Cli { config, command }: Cli) -> Result<()> {
             telemetry::logs::start(&quiet, config.log_format(), "demo").map_err(Error::invalid)?;
             demo::run(stay, shared(&config)?.as_ref()).await
         }
+        Some(Command::Chaos { rounds, seed, calls }) => {
+            let quiet = config.log.clone().unwrap_or_else(|| "error".to_owned());
+            telemetry::logs::start(&quiet, config.log_format(), "chaos").map_err(Error::invalid)?;
+            let meet = meeting(&config)?;
+            chaos::run(chaos::Settings { rounds, seed, calls: calls as usize, ..meet }).await
+        }
         Some(Command::Tree(at)) => cli::tree(&at.url(&config), &token(&config, at.token(&config))?).await,
         Some(Command::Calls { admin: at, watch }) => {
             cli::calls(&at.url(&config), &token(&config, at.token(&config))?, watch).await
@@ -67,6 +73,25 @@ fn shared(config: &Config) -> Result<Option<demo::Shared>> {
             Err(Error::invalid("a demo on three nodes needs --store mysql:, --cache redis: and --bus amqp:"))
         }
     }
+}
+
+/// Where the two nodes of a chaos run meet; one node alone has its own.
+fn meeting(config: &Config) -> Result<chaos::Settings> {
+    let store = config.store();
+    let shared = ["mysql", "mariadb"].contains(&store.scheme());
+    let url = |there: bool, backend: &Backend| there.then(|| backend.url().to_owned());
+    let (cached, bus) = (config.cache.scheme() != "memory", config.bus.scheme() != "memory");
+    if shared != bus || (cached && !bus) {
+        return Err(Error::invalid("chaos on two nodes needs --store mysql: and --bus amqp:"));
+    }
+    Ok(chaos::Settings {
+        rounds: 0,
+        seed: None,
+        calls: 0,
+        store: url(shared, &store),
+        bus: url(bus, &config.bus),
+        cache: url(cached, &config.cache),
+    })
 }
 
 fn token(config: &Config, given: Option<&crate::config::Secret>) -> Result<String> {

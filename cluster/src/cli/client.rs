@@ -14,7 +14,7 @@ use tonic::{Code, Request, Status};
 
 use crate::admin::LARGEST_ANSWER;
 
-pub(super) type Client = AdminClient<InterceptedService<Channel, Bearer>>;
+pub(crate) type Client = AdminClient<InterceptedService<Channel, Bearer>>;
 
 /// A node that is there accepts at once, even from the other end of the world.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
-pub(super) struct Bearer(MetadataValue<Ascii>);
+pub(crate) struct Bearer(MetadataValue<Ascii>);
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -35,7 +35,7 @@ impl Interceptor for Bearer {
 }
 
 /// Connects to the node at `url` (`http://127.0.0.1:8081`).
-pub(super) async fn connect(url: &str, token: &str) -> Result<Client> {
+pub(crate) async fn connect(url: &str, token: &str) -> Result<Client> {
     if !url.starts_with("http://") {
         return Err(Error::invalid(format!(
             "--admin: {url} must begin with http://; use a tunnel to encrypt it"
@@ -64,7 +64,7 @@ fn unreachable(url: &str, error: &tonic::transport::Error) -> Error {
 }
 
 /// What a node refused, as one line.
-pub(super) fn refused(status: Status) -> Error {
+pub(crate) fn refused(status: Status) -> Error {
     if status.code() == Code::Unauthenticated {
         return Error::invalid("the node refused the token; give its own with --data or --admin-token");
     }

@@ -14,6 +14,8 @@ use tokio::time::{Duration, Instant, sleep, timeout};
 
 /// Longer than a node takes for anything: 30 s and its way back.
 const ANSWER: Duration = Duration::from_secs(35);
+/// Whoever is at work on a write longer than this is left to it.
+const AT_WORK: Duration = Duration::from_secs(3);
 /// Larger than any page.
 const MOST: usize = 4 << 20;
 pub(super) const LOOK: Duration = Duration::from_millis(50);
@@ -30,7 +32,7 @@ pub(super) struct Client {
 pub(super) enum Written {
     /// Acknowledged.
     Row(Value),
-    /// The platform says that nobody knows: nothing was promised.
+    /// The platform says that it is at work, or that nobody knows: nothing was promised.
     Unknown,
 }
 
@@ -105,7 +107,7 @@ impl Client {
 /// Sends a write to one node after the other, under one key, until it is answered.
 pub(super) async fn write(nodes: &[Client], first: usize, (path, body): (&str, &Value)) -> Result<Written> {
     let key = uuid::Uuid::now_v7().to_string();
-    let limit = Instant::now() + 2 * ANSWER;
+    let (limit, at_work) = (Instant::now() + 2 * ANSWER, Instant::now() + AT_WORK);
     let path = format!("v1.0/{path}");
     for node in (0..).map(|turn| &nodes[(first + turn) % nodes.len()]) {
         let answer = node.send("POST", &path, body, Some(&key)).await;
@@ -115,6 +117,10 @@ pub(super) async fn write(nodes: &[Client], first: usize, (path, body): (&str, &
         match answer {
             Some((200..300, row)) => return Ok(Written::Row(row)),
             Some((409, _)) if reason == "IDEMPOTENCY_OUTCOME_UNKNOWN" => return Ok(Written::Unknown),
+            // who was killed at work is taken for being at work for two minutes
+            Some((409, _)) if reason == "IDEMPOTENCY_KEY_IN_PROGRESS" && Instant::now() > at_work => {
+                return Ok(Written::Unknown);
+            }
             Some((409, _)) if reason == "IDEMPOTENCY_KEY_IN_PROGRESS" => {}
             Some((400..500, answer)) => {
                 return Err(Error::internal(format!("POST {path} was refused: {answer}")));

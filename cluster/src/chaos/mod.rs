@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use protocol::{Error, Result};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use fault::Fault;
@@ -73,10 +74,19 @@ pub async fn run(settings: Settings) -> Result<()> {
     // the nodes are children that end with this process; here they end before it
     let outcome = tokio::select! {
         outcome = harassed => outcome,
-        _ = tokio::signal::ctrl_c() => Err(Error::unavailable("stopped before the end")),
+        told = told_to_stop() => told.and(Err(Error::unavailable("stopped before the end"))),
     };
     site.close(outcome.is_err()).await;
     outcome
+}
+
+/// SIGINT from a terminal, SIGTERM from whoever started it.
+async fn told_to_stop() -> Result<()> {
+    let mut term = signal(SignalKind::terminate()).map_err(Error::internal)?;
+    tokio::select! {
+        _ = term.recv() => Ok(()),
+        told = tokio::signal::ctrl_c() => told.map_err(Error::internal),
+    }
 }
 
 struct Harm<'s> {

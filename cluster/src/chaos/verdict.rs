@@ -55,6 +55,10 @@ pub(super) async fn judge(site: &Site, hooks: &Hooks, promised: Promised, talks:
     let client = site.clients().remove(0);
     let mut refused = Line::new("writes answered in the end", promised.tags.len() + promised.flows.len());
     refused.attempted += promised.failed.len() + promised.unknown;
+    println!(
+        "{} writes were under way when something broke: nobody knows of them, nothing was promised.",
+        promised.unknown
+    );
     refused.lost.clone_from(&promised.failed);
     let mut up = Line::new("calls that were up", talks.talks);
     up.lost = talks.lost;

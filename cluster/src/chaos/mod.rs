@@ -124,7 +124,7 @@ impl Harm<'_> {
         let (up, lost) = (talks.tally().up, talks.tally().lost.len());
         let what = fault.happen(self.site, &mut self.random).await?;
         let begun = Instant::now();
-        let (_, ended) = self.site.recovers(RECOVERS).await?;
+        let ended = self.site.recovers(RECOVERS).await?;
         self.writes_again(writers).await?;
         let took = begun.elapsed();
         let entry = self.slowest.entry(fault.to_string()).or_default();

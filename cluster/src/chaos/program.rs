@@ -95,13 +95,13 @@ impl Program {
         Ok(Some(status.to_string()))
     }
 
-    /// Waits until it is ready; how long that took.
-    pub(super) async fn ready(&self, within: Duration) -> Result<Duration> {
+    /// Waits until it is ready.
+    pub(super) async fn ready(&self, within: Duration) -> Result<()> {
         let (begun, probe) = (Instant::now(), Client::new(self.http, ""));
         loop {
             let answer = probe.ask("GET", "health/ready", &serde_json::Value::Null).await;
             match answer {
-                Some((200, _)) => return Ok(begun.elapsed()),
+                Some((200, _)) => return Ok(()),
                 answer if begun.elapsed() > within => {
                     return Err(Error::unavailable(format!("{} is not ready: {answer:?}", self.name)));
                 }

@@ -10,6 +10,7 @@ mod calls;
 mod catalog;
 mod charts;
 mod contract;
+mod faults;
 mod flows;
 mod groups;
 mod idempotency;

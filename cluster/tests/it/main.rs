@@ -16,7 +16,6 @@ mod groups;
 mod idempotency;
 mod kernel;
 #[path = "../../../persistence/tests/it/mariadb.rs"]
-#[expect(dead_code, reason = "the tests of the store do more with it")]
 mod mariadb;
 mod market;
 mod money;

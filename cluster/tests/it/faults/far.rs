@@ -72,6 +72,9 @@ async fn signal(socket: UdpSocket, rtp: SocketAddr, log: Log) {
     }
 }
 
+/// Headers of a request that its answer has, too (RFC 3261 8.2.6).
+const COPIED: [&str; 6] = ["via:", "record-route:", "from:", "to:", "call-id:", "cseq:"];
+
 /// 200 to everything but an ACK, which has no answer.
 fn answer(request: &str, local: SocketAddr, rtp: SocketAddr) -> Option<String> {
     let method = request.split(' ').next()?;
@@ -79,9 +82,8 @@ fn answer(request: &str, local: SocketAddr, rtp: SocketAddr) -> Option<String> {
         return None;
     }
     let head = request.split("\r\n\r\n").next()?;
-    let same =
-        |name: &str| head.lines().filter(move |line| line.to_lowercase().starts_with(&format!("{name}:")));
-    let copied = ["via", "record-route", "from", "to", "call-id", "cseq"].into_iter().flat_map(same);
+    let named = |line: &&str| COPIED.iter().any(|name| line.to_lowercase().starts_with(name));
+    let copied = head.lines().filter(named);
     let mut lines = vec!["SIP/2.0 200 OK".to_owned()];
     lines.extend(copied.map(|line| {
         match line.to_lowercase().starts_with("to:") && !line.contains(";tag=") {

@@ -4,9 +4,11 @@
 //! writer is never aborted: it ends when the last sender is gone and the queue is empty.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use protocol::{Error, Result};
+use futures_util::FutureExt as _;
+use protocol::{Error, Result, Status};
 use sqlx::{ConnectOptions, Connection, SqlSafeStr};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -15,6 +17,7 @@ use tokio::time::{Duration, Instant, timeout};
 use super::dialect::{Dialect, Failed, Fault};
 use super::failure::{self, Failure};
 use super::job::{Answer, Job, Told};
+use super::pulse::Pulse;
 use super::read::TRUSTED;
 use super::recent::Recent;
 use super::statement::Statement;
@@ -38,6 +41,8 @@ pub(super) struct Writer {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
     committed: watch::Receiver<u64>,
+    /// Where the database may stand still.
+    pulse: Option<Pulse>,
 }
 
 impl Writer {
@@ -47,6 +52,7 @@ impl Writer {
         conn: D::Connection,
         last: i64,
         (fence, recent, tail): (Option<Statement>, Option<Arc<Recent>>, Arc<Tail>),
+        pulse: Option<Pulse>,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (commits, committed) = watch::channel(0);
@@ -54,7 +60,7 @@ impl Writer {
             Task::<D> { options, conn: Some((conn, Instant::now())), last, commits, fence, recent, tail };
         #[expect(clippy::disallowed_methods, reason = "the writer owns its task and close() awaits it")]
         let task = tokio::spawn(task.run(queue));
-        Writer { jobs: Mutex::new(Some(jobs)), task: tokio::sync::Mutex::new(Some(task)), committed }
+        Writer { jobs: Mutex::new(Some(jobs)), task: tokio::sync::Mutex::new(Some(task)), committed, pulse }
     }
 
     pub(super) async fn commit(&self, (job, outcome): (Job, Answer)) -> Result<()> {
@@ -64,7 +70,19 @@ impl Writer {
             mpsc::error::SendTimeoutError::Closed(_) => failure::closed(),
         })?;
         drop(jobs);
-        outcome.await.unwrap_or_else(|_| Err(failure::closed()))
+        let answered = async { outcome.await.unwrap_or_else(|_| Err(failure::closed())) };
+        let Some(pulse) = &self.pulse else { return answered.await };
+        let asked = pulse.ask();
+        tokio::select! {
+            outcome = answered => {
+                if outcome.as_ref().map_or_else(|error| error.status != Status::Unavailable, |()| true) {
+                    asked.answered();
+                }
+                outcome
+            }
+            // the writer goes on: it may yet be stored
+            () = pulse.stops() => Err(failure::silent()),
+        }
     }
 
     pub(super) fn committed(&self) -> watch::Receiver<u64> {
@@ -109,7 +127,7 @@ impl<D: Dialect> Task<D> {
         let mut jobs = Vec::with_capacity(MOST);
         while queue.recv_many(&mut jobs, MOST).await > 0 {
             jobs.retain(|job| !job.answer.is_closed());
-            match self.together(&jobs).await {
+            match self.soundly(&jobs).await {
                 // one job was refused, or the batch lost a deadlock: its neighbours must not pay for it
                 Err(failure) if failure.is_refusal() => {
                     for job in jobs.drain(..) {
@@ -126,14 +144,20 @@ impl<D: Dialect> Task<D> {
     }
 
     async fn alone(&mut self, job: Job) {
-        let mut outcome = self.together(std::slice::from_ref(&job)).await;
+        let mut outcome = self.soundly(std::slice::from_ref(&job)).await;
         for _ in 1..ATTEMPTS {
             if !matches!(&outcome, Err(failure) if failure.is_busy::<D>()) {
                 break;
             }
-            outcome = self.together(std::slice::from_ref(&job)).await;
+            outcome = self.soundly(std::slice::from_ref(&job)).await;
         }
         self.reply([job], outcome);
+    }
+
+    /// Bytes that make no sense can make the driver panic: the connection is gone with it, the writer goes on.
+    async fn soundly(&mut self, jobs: &[Job]) -> Result<Vec<Result<()>>, Failure> {
+        let outcome = AssertUnwindSafe(self.together(jobs)).catch_unwind().await;
+        outcome.unwrap_or(Err(Failure::Commit(sqlx::Error::WorkerCrashed)))
     }
 
     /// One transaction. The connection returns to its place only from a state that is known.

@@ -113,6 +113,7 @@ impl Harm<'_> {
         }
         let (promised, ended) = (writers.end().await, talks.end().await?);
         println!("\nThe load has ended. Looking at what is there ...");
+        self.site.settles(RECOVERS).await?;
         let lines = verdict::judge(self.site, hooks, promised, ended).await?;
         self.report(&lines)
     }

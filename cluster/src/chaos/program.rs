@@ -75,8 +75,15 @@ impl Program {
             format!("--grpc={grpc}"),
             format!("--rtp={media}-{}", media + MEDIA - 1),
         ];
-        let fixed =
-            ["allow-private=127.0.0.0/8", "customer-rate=0", "address-rate=0", "auth-rate=0", "log=warn"];
+        let fixed = [
+            // one whose name was taken ends, and soon: its calls are another's
+            "stop-seconds=1",
+            "allow-private=127.0.0.0/8",
+            "customer-rate=0",
+            "address-rate=0",
+            "auth-rate=0",
+            "log=warn",
+        ];
         flags.extend(fixed.map(|flag| format!("--{flag}")));
         let places = [("store", &shared.store), ("bus", &shared.bus), ("cache", &shared.cache)];
         let places = places.into_iter().filter_map(|(flag, url)| Some(format!("--{flag}={}", url.as_ref()?)));

@@ -16,6 +16,8 @@ use crate::demo::setup;
 
 /// The first start of a node on a busy machine.
 const START: Duration = Duration::from_secs(60);
+/// As long as a node takes to hear that its name was taken, and to end.
+const SETTLED: Duration = Duration::from_secs(6);
 /// Between two looks whether a process that is not ready has ended.
 const TURN: Duration = Duration::from_millis(500);
 /// Dollars: more than all calls of a long run can cost.
@@ -104,6 +106,16 @@ impl Site {
             }
         }
         Ok(ended)
+    }
+
+    /// Waits until nothing ends any more: who was taken for dead in the last round may find out only now.
+    pub(super) async fn settles(&mut self, within: Duration) -> Result<()> {
+        let until = Instant::now() + SETTLED;
+        while Instant::now() < until {
+            self.recovers(within).await?;
+            sleep(TURN).await;
+        }
+        Ok(())
     }
 
     pub(super) fn panics(&self) -> usize {

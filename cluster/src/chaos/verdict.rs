@@ -51,7 +51,12 @@ impl Line {
 }
 
 /// Everything that is looked at in the end.
-pub(super) async fn judge(site: &Site, hooks: &Hooks, promised: Promised, talks: Tally) -> Result<Vec<Line>> {
+pub(super) async fn judge(
+    site: &mut Site,
+    hooks: &Hooks,
+    promised: Promised,
+    talks: Tally,
+) -> Result<Vec<Line>> {
     let client = site.clients().remove(0);
     let mut refused = Line::new("writes answered in the end", promised.tags.len() + promised.flows.len());
     refused.attempted += promised.failed.len() + promised.unknown;
@@ -139,9 +144,10 @@ async fn told(hooks: &Hooks, flows: &[String]) -> Line {
 }
 
 /// Nothing is left that is not over: no call, no flow.
-async fn ghosts(site: &Site, client: &Client) -> Result<Line> {
+async fn ghosts(site: &mut Site, client: &Client) -> Result<Line> {
     let limit = Instant::now() + SETTLES;
     loop {
+        site.recovers(ANSWERS).await?;
         let mut line = Line::new("calls and flows that are over", 0);
         for (path, end) in [("calls", "hangup"), ("activeflows", "ended")] {
             let all = client.all(path, ANSWERS).await?;

@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(says(&mut stream, b"word").await, Some(*b"word"));
         relay.stall();
         stream.write_all(b"late").await.expect("taken");
-        assert!(timeout(QUIET, stream.readable()).await.is_err(), "held up");
+        assert!(timeout(QUIET, stream.peek(&mut [0])).await.is_err(), "held up");
         relay.heal();
         assert_eq!(hears(&mut stream).await, Some(*b"late"));
         relay.spoil(1, Where::Head);

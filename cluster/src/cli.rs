@@ -4,7 +4,7 @@
 
 mod act;
 mod calls;
-mod client;
+pub(crate) mod client;
 mod events;
 mod replay;
 mod screen;

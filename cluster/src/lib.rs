@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod bus;
+pub mod chaos;
 pub mod cli;
 pub mod config;
 mod console;

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use protocol::{Error, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{self, Cli, Command, Config};
+use crate::config::{self, Backend, Cli, Command, Config};
 use crate::node::serves;
 use crate::telemetry::trace;
-use crate::{Node, Plan, admin, cli, demo, first, telemetry};
+use crate::{Node, Plan, admin, chaos, cli, demo, first, telemetry};
 use actors::kernel::Outcome;
 use proto::admin::v1::Act;
 
@@ -52,6 +52,12 @@ async fn carry_out(Cli { config, command }: Cli) -> Result<()> {
             telemetry::logs::start(&quiet, config.log_format(), "demo", None).map_err(Error::invalid)?;
             demo::run(stay, shared(&config)?.as_ref()).await
         }
+        Some(Command::Chaos { rounds, seed, calls }) => {
+            let quiet = config.log.clone().unwrap_or_else(|| "error".to_owned());
+            telemetry::logs::start(&quiet, config.log_format(), "chaos", None).map_err(Error::invalid)?;
+            let meet = meeting(&config)?;
+            chaos::run(chaos::Settings { rounds, seed, calls: calls as usize, ..meet }).await
+        }
         Some(command) => operate(&config, command).await,
     }
 }
@@ -62,7 +68,7 @@ async fn operate(config: &Config, command: Command) -> Result<()> {
     // the node that is meant; of all settings it is the one that names a node
     let node = config.node.clone();
     match command {
-        Command::Demo { .. } => Err(Error::internal("the demo is no question to a node")),
+        Command::Demo { .. } | Command::Chaos { .. } => Err(Error::internal("this is no question to a node")),
         Command::Tree { admin, only, json } => cli::tree(&of(&admin)?, only, json).await,
         Command::Top(admin) => cli::top(&of(&admin)?).await,
         Command::Calls { admin, watch, json } => cli::calls(&of(&admin)?, watch, json).await,
@@ -90,6 +96,25 @@ fn shared(config: &Config) -> Result<Option<demo::Shared>> {
             Err(Error::invalid("a demo on three nodes needs --store mysql:, --cache redis: and --bus amqp:"))
         }
     }
+}
+
+/// Where the two nodes of a chaos run meet; one node alone has its own.
+fn meeting(config: &Config) -> Result<chaos::Settings> {
+    let store = config.store();
+    let shared = ["mysql", "mariadb"].contains(&store.scheme());
+    let url = |there: bool, backend: &Backend| there.then(|| backend.url().to_owned());
+    let (cached, bus) = (config.cache.scheme() != "memory", config.bus.scheme() != "memory");
+    if shared != bus || (cached && !bus) {
+        return Err(Error::invalid("chaos on two nodes needs --store mysql: and --bus amqp:"));
+    }
+    Ok(chaos::Settings {
+        rounds: 0,
+        seed: None,
+        calls: 0,
+        store: url(shared, &store),
+        bus: url(bus, &config.bus),
+        cache: url(cached, &config.cache),
+    })
 }
 
 /// A certificate does without the token; a token that is there is shown anyway.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use protocol::ports::Deps;
+use protocol::ports::voice::Report;
 use protocol::{Context, Error, Result, Row, Scope, read};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::{Mutex, mpsc};
 use uuid::Uuid;
 
 use super::api::EndCall;
@@ -26,11 +28,19 @@ pub(crate) struct Calls {
     pub(super) live: Live<Session>,
     pub(super) groups: Live<Group>,
     pub(super) bridges: Live<Bridge>,
+    /// The engine gives its reports away once; whoever routes them after a crash goes on with the same.
+    pub(super) reports: Mutex<Option<mpsc::Receiver<Report>>>,
 }
 
 impl Calls {
     pub(super) fn new(deps: &Deps) -> Self {
-        Calls { deps: deps.clone(), live: Live::default(), groups: Live::default(), bridges: Live::default() }
+        Calls {
+            deps: deps.clone(),
+            live: Live::default(),
+            groups: Live::default(),
+            bridges: Live::default(),
+            reports: Mutex::default(),
+        }
     }
 
     pub(super) fn rows(&self) -> Rows<'_> {

@@ -10,8 +10,11 @@ use super::calls::Calls;
 use super::session::Msg;
 
 pub(super) async fn route(calls: Arc<Calls>, token: CancellationToken) -> Result<()> {
-    let mut reports = calls.deps.voice.reports();
-    let Some(reports) = &mut reports else {
+    let mut reports = calls.reports.lock().await;
+    if reports.is_none() {
+        *reports = calls.deps.voice.reports();
+    }
+    let Some(reports) = reports.as_mut() else {
         return Err(Error::internal("the engine's reports are taken already"));
     };
     loop {

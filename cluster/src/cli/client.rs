@@ -19,7 +19,7 @@ use tonic::{Code, Request, Status};
 
 use crate::admin::{LARGEST_ANSWER, certificates, private_key, roots};
 
-pub(super) type Client = AdminClient<InterceptedService<Channel, Bearer>>;
+pub(crate) type Client = AdminClient<InterceptedService<Channel, Bearer>>;
 
 /// A node that is there accepts at once, even from the other end of the world.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -48,7 +48,7 @@ pub struct Identity {
 }
 
 #[derive(Clone)]
-pub(super) struct Bearer(Option<MetadataValue<Ascii>>);
+pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -60,7 +60,7 @@ impl Interceptor for Bearer {
 }
 
 /// Connects to the node.
-pub(super) async fn connect(operator: &Operator) -> Result<Client> {
+pub(crate) async fn connect(operator: &Operator) -> Result<Client> {
     let Operator { url, .. } = operator;
     let bearer = operator.token.as_deref().map(bearer).transpose()?;
     let endpoint = Endpoint::from_shared(url.clone())
@@ -120,7 +120,7 @@ fn unreachable(url: &str, error: &tonic::transport::Error) -> Error {
 }
 
 /// What a node refused, as one line.
-pub(super) fn refused(status: Status) -> Error {
+pub(crate) fn refused(status: Status) -> Error {
     if status.code() == Code::Unauthenticated {
         return Error::invalid("the node refused the token; give its own with --data or --admin-token");
     }

@@ -30,6 +30,22 @@ pub enum Command {
         #[arg(long)]
         stay: bool,
     },
+    /// Breaks nodes, actors and connections under load and says what was lost: nothing, or it ends with 1
+    ///
+    /// One node on SQLite; with --store mysql: and --bus amqp: two nodes that meet there, over an empty database.
+    Chaos {
+        /// How many times something breaks
+        #[arg(long, value_name = "COUNT", default_value_t = 200)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        rounds: u32,
+        /// Chooses what breaks, as an earlier run has printed it [default: any]
+        #[arg(long, value_name = "NUMBER")]
+        seed: Option<u64>,
+        /// How many calls are kept up meanwhile
+        #[arg(long, value_name = "COUNT", default_value_t = 6)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=60))]
+        calls: u32,
+    },
     /// Shows the running actors of all nodes
     Tree {
         #[command(flatten)]

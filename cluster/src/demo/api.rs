@@ -13,32 +13,32 @@ use std::net::SocketAddr;
 /// Larger than any answer of the demo.
 const MOST: usize = 4 << 20;
 
-pub(super) struct Api {
+pub(crate) struct Api {
     client: Client<HttpConnector, Full<Bytes>>,
     base: String,
     key: String,
 }
 
 impl Api {
-    pub(super) fn new(gateway: SocketAddr, key: &str) -> Self {
+    pub(crate) fn new(gateway: SocketAddr, key: &str) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
         Api { client, base: format!("http://{gateway}/v1.0"), key: key.to_owned() }
     }
 
     /// The same API as another user.
-    pub(super) fn with_key(&self, key: &str) -> Self {
+    pub(crate) fn with_key(&self, key: &str) -> Self {
         Api { client: self.client.clone(), base: self.base.clone(), key: key.to_owned() }
     }
 
-    pub(super) async fn get(&self, path: &str) -> Result<Value> {
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
         self.send(Method::GET, path, Value::Null).await
     }
 
-    pub(super) async fn post(&self, path: &str, body: Value) -> Result<Value> {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Result<Value> {
         self.send(Method::POST, path, body).await
     }
 
-    pub(super) async fn put(&self, path: &str, body: Value) -> Result<Value> {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Result<Value> {
         self.send(Method::PUT, path, body).await
     }
 
@@ -65,7 +65,7 @@ impl Api {
     }
 
     /// Logs in and answers the token.
-    pub(super) async fn login(&self, username: &str, password: &str) -> Result<String> {
+    pub(crate) async fn login(&self, username: &str, password: &str) -> Result<String> {
         let root = Api { base: self.base.replace("/v1.0", ""), ..self.with_key("") };
         let body = serde_json::json!({"username": username, "password": password});
         let answer = root.post("auth/login", body).await?;
@@ -75,6 +75,6 @@ impl Api {
 }
 
 /// A text of an answer that must be there.
-pub(super) fn text<'v>(value: &'v Value, name: &str) -> Result<&'v str> {
+pub(crate) fn text<'v>(value: &'v Value, name: &str) -> Result<&'v str> {
     value.get(name).and_then(Value::as_str).ok_or_else(|| Error::internal(format!("no {name} in {value}")))
 }

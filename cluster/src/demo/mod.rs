@@ -1,11 +1,11 @@
 //! The main job in one command: a call from the API to a phone, through a flow, to a second phone, and all
 //! that follows from it. Everything in it is real: HTTP, SIP, RTP, webhooks, money.
 
-mod api;
+pub(crate) mod api;
 mod places;
 mod receiver;
 mod scene;
-mod setup;
+pub(crate) mod setup;
 mod stage;
 mod story;
 
@@ -13,6 +13,7 @@ use protocol::{Error, Result};
 use tokio::time::{Duration, timeout};
 
 use places::Places;
+pub(crate) use places::{free_block, free_port};
 use receiver::Receiver;
 use stage::Stage;
 

@@ -76,14 +76,14 @@ impl Places {
     }
 }
 
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let free =
         |port: &u16| TcpListener::bind((HERE, *port)).is_ok() && UdpSocket::bind((HERE, *port)).is_ok();
     let start = rand::random_range(PORTS);
     (start..PORTS.end).chain(PORTS.start..start).find(free).ok_or_else(none_free)
 }
 
-fn free_block(size: u16) -> Result<u16> {
+pub(crate) fn free_block(size: u16) -> Result<u16> {
     let free = |first: &u16| (*first..first + size).all(|port| UdpSocket::bind((HERE, port)).is_ok());
     let start = rand::random_range(PORTS.start..PORTS.end - size) & !1;
     (start..PORTS.end - size).step_by(2).find(free).ok_or_else(none_free)

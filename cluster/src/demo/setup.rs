@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 use super::api::{Api, text};
 
 /// The customer's own number and the one it calls: fictitious (+1 555 01xx).
-pub(super) const OWN: &str = "+15550100";
-pub(super) const CALLED: &str = "+15550123";
+pub(crate) const OWN: &str = "+15550100";
+pub(crate) const CALLED: &str = "+15550123";
 /// Ten dollars; and the price of a minute, in micro-dollars.
 const CREDIT: i64 = 10;
-pub(super) const RATE: i64 = 12_000;
+pub(crate) const RATE: i64 = 12_000;
 /// The passwords of the demo's phones; they live as long as its folder.
-pub(super) const PASSWORD: &str = "demo-phone-secret";
+pub(crate) const PASSWORD: &str = "demo-phone-secret";
 
 /// As the operator: a carrier with a route and a price, credit, and a number for the customer.
-pub(super) async fn operate(api: &Api, customer: &str, carrier: SocketAddr) -> Result<()> {
+pub(crate) async fn operate(api: &Api, customer: &str, carrier: SocketAddr) -> Result<()> {
     let verified = json!({"identity_verification_status": "verified"});
     api.put(&format!("customers/{customer}/identity_verification_status"), verified).await?;
     let provider = json!({
@@ -40,7 +40,7 @@ pub(super) async fn operate(api: &Api, customer: &str, carrier: SocketAddr) -> R
 }
 
 /// As the customer: where webhooks go, which countries may be called, two phones, and the flow.
-pub(super) async fn arrange(api: &Api, receiver: SocketAddr) -> Result<(String, [String; 2])> {
+pub(crate) async fn arrange(api: &Api, receiver: SocketAddr) -> Result<(String, [String; 2])> {
     let hooks = json!({"webhook_method": "POST", "webhook_uri": format!("http://{receiver}/hooks")});
     api.put("customer", hooks).await?;
     api.put("outbound_config", json!({"destination_whitelist": ["us"]})).await?;

@@ -85,7 +85,7 @@ pub(crate) async fn all_over(platform: &Platform, count: usize) -> Vec<Value> {
         let calls = page["result"].as_array().unwrap();
         calls.len() == count && calls.iter().all(|call| call["status"] == "hangup")
     };
-    platform.becomes("calls", over).await["result"].as_array().unwrap().clone()
+    platform.becomes("calls?page_size=100", over).await["result"].as_array().unwrap().clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,12 +13,12 @@ mod calls;
 mod catalog;
 mod charts;
 mod contract;
+mod faults;
 mod flows;
 mod groups;
 mod idempotency;
 mod kernel;
 #[path = "../../../persistence/tests/it/mariadb.rs"]
-#[expect(dead_code, reason = "the tests of the store do more with it")]
 mod mariadb;
 mod market;
 mod money;

@@ -118,6 +118,21 @@ async fn a_call_whose_calling_side_dies_goes_on_until_the_other_hangs_up() {
     talk_through_crashes(&["incoming"], false).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_hear_of_their_legs_again_when_what_tells_them_died() {
+    let platform = Platform::start().await;
+    let ((alice, _), (bob, _)) = (phone(&platform, "100").await, phone(&platform, "200").await);
+    let leg = alice.call(&format!("sip:200@{}", realm(&platform))).await.unwrap();
+    let far = rings(&bob).await;
+    bob.answer(far).await.unwrap();
+    sees(&alice, leg, LegEvent::Answered).await;
+    platform.node.tree().find("call-manager/reports").expect("it runs").kill();
+    alice.hangup(leg, CAUSE_NORMAL).await.unwrap();
+    ended(&bob, far).await;
+    all_over(&platform, 2).await;
+    platform.stop().await;
+}
+
 /// Listens where nobody may come, and counts who does.
 struct Canary {
     at: SocketAddr,

@@ -1,6 +1,6 @@
 //! Calls that outlive the process that carries them: the real program, killed in the middle of them.
 
-mod program;
+pub(crate) mod program;
 mod takeover;
 
 use protocol::ports::voice::{CAUSE_NORMAL, LegEvent, LegId};
@@ -13,19 +13,19 @@ use crate::market::{CALLED, Market, RATE, switch, to};
 use program::Program;
 
 /// What the two sides send, in Hz: others after each kill, so that what is heard is no memory.
-const TONES: [[u16; 2]; 3] = [[440, 1000], [600, 1300], [800, 1700]];
+pub(crate) const TONES: [[u16; 2]; 3] = [[440, 1000], [600, 1300], [800, 1700]];
 
 /// A call between two phones.
-struct Talk {
-    alice: Phone,
-    near: LegId,
-    bob: Phone,
-    far: LegId,
+pub(crate) struct Talk {
+    pub(crate) alice: Phone,
+    pub(crate) near: LegId,
+    pub(crate) bob: Phone,
+    pub(crate) far: LegId,
 }
 
 impl Talk {
     /// The first calls the second, which rings.
-    async fn begin(program: &Program) -> Talk {
+    pub(crate) async fn begin(program: &Program) -> Talk {
         let (alice, bob) = (program.phone("100").await, program.phone("200").await);
         let near = alice.call(&format!("sip:200@{}", program.realm)).await.unwrap();
         let far = rings(&bob).await;
@@ -34,29 +34,29 @@ impl Talk {
         Talk { alice, near, bob, far }
     }
 
-    async fn answer(&self) {
+    pub(crate) async fn answer(&self) {
         self.bob.answer(self.far).await.unwrap();
         sees(&self.alice, self.near, LegEvent::Answered).await;
     }
 
-    async fn speak(&self, [first, second]: [u16; 2]) {
+    pub(crate) async fn speak(&self, [first, second]: [u16; 2]) {
         self.alice.tone(self.near, first).await.unwrap();
         self.bob.tone(self.far, second).await.unwrap();
     }
 
-    async fn is_heard(&self, [first, second]: [u16; 2]) {
+    pub(crate) async fn is_heard(&self, [first, second]: [u16; 2]) {
         hears(&self.bob, self.far, first).await;
         hears(&self.alice, self.near, second).await;
     }
 }
 
-fn all_are(page: &Value, count: usize, status: &str) -> bool {
+pub(crate) fn all_are(page: &Value, count: usize, status: &str) -> bool {
     let rows = page["result"].as_array().unwrap();
     rows.len() == count && rows.iter().all(|row| row["status"] == status)
 }
 
 /// Every call is over and charged, and nothing of them lives on. The ledger's entries of the calls.
-async fn over(program: &Program, count: usize) -> Vec<Value> {
+pub(crate) async fn over(program: &Program, count: usize) -> Vec<Value> {
     program.api.becomes("calls", |page| all_are(page, count, "hangup")).await;
     let used = "billings?transaction_type=usage";
     let page = program.api.becomes(used, |page| all_are(page, count, "end")).await;

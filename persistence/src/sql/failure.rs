@@ -70,6 +70,11 @@ pub(super) fn closed() -> Error {
     Error::unavailable("the store is closed")
 }
 
+/// Of a database that stands still with a change.
+pub(super) fn silent() -> Error {
+    commit_unknown(Arc::new(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+}
+
 pub(super) fn taken() -> Error {
     let message = "A resource with this id or unique value exists already.";
     Error::new(Status::AlreadyExists, "ALREADY_EXISTS", message)

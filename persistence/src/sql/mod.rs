@@ -11,6 +11,7 @@ mod lease;
 mod migrate;
 mod mysql;
 mod outbox;
+mod pulse;
 mod read;
 mod recent;
 mod schema;
@@ -35,6 +36,7 @@ use uuid::Uuid;
 use dialect::Dialect;
 use job::{Job, Step};
 use lease::Lease;
+use pulse::Pulse;
 use read::Reader;
 use recent::{Recent, Seen};
 use statement::Statement;
@@ -78,10 +80,12 @@ impl<D: Dialect> SqlStore<D> {
             false => Some(Lease::take::<D>(&mut conn, node).await.map_err(Unopened::Connect)?),
         };
         let fence = lease.as_ref().map(Lease::fence).transpose().map_err(Unopened::Migrate)?;
-        let reader = Reader::new(options.clone(), readers);
+        // a database in this process is slow at times, and never silent
+        let pulse = (!D::ALONE).then(Pulse::default);
+        let reader = Reader::new(options.clone(), readers, pulse.clone());
         let recent = D::ALONE.then(Arc::<Recent>::default);
         let tail = Arc::new(Tail::new(last));
-        let writer = Writer::start::<D>(options, conn, last, (fence, recent.clone(), tail.clone()));
+        let writer = Writer::start::<D>(options, conn, last, (fence, recent.clone(), tail.clone()), pulse);
         Ok(SqlStore {
             node: node.to_owned(),
             reader,

@@ -1,7 +1,9 @@
 //! Reads, from a pool of connections of their own: they never wait for the writer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use protocol::ports::Load;
 use protocol::{Kind, Resource, Result, Row};
 use sqlx::pool::PoolOptions;
@@ -12,6 +14,7 @@ use uuid::Uuid;
 use super::dialect::Dialect;
 use super::failure;
 use super::figures::Reads;
+use super::pulse::Pulse;
 use super::statement::Statement;
 use super::writer::Options;
 
@@ -24,10 +27,12 @@ pub(super) const TRUSTED: Duration = Duration::from_secs(1);
 pub(super) struct Reader<D: Dialect> {
     pool: Pool<D>,
     reads: Reads,
+    /// Where the database may stand still.
+    pulse: Option<Pulse>,
 }
 
 impl<D: Dialect> Reader<D> {
-    pub(super) fn new(options: Options<D>, connections: u32) -> Self {
+    pub(super) fn new(options: Options<D>, connections: u32, pulse: Option<Pulse>) -> Self {
         let pool = PoolOptions::<D>::new()
             .max_connections(connections)
             .acquire_timeout(PLACE_LIMIT)
@@ -40,19 +45,12 @@ impl<D: Dialect> Reader<D> {
                     Ok(true)
                 })
             });
-        Reader { pool: pool.connect_lazy_with(options), reads: Reads::default() }
+        Reader { pool: pool.connect_lazy_with(options), reads: Reads::default(), pulse }
     }
 
     pub(super) async fn fetch(&self, statement: Statement) -> Result<Vec<D::Row>> {
-        let fetched = timeout(READ_LIMIT, async {
-            let mut conn = self.pool.acquire().await?;
-            D::fetch(&mut conn, statement).await
-        });
         let since = Instant::now();
-        let rows = match fetched.await {
-            Ok(rows) => rows.map_err(refused::<D>),
-            Err(late) => Err(refused::<D>(sqlx::Error::Io(late.into()))),
-        };
+        let rows = self.ask(statement).await.map_err(refused::<D>);
         self.reads.ended(since, &rows);
         rows
     }
@@ -61,6 +59,39 @@ impl<D: Dialect> Reader<D> {
         let (open, idle) = (self.pool.size() as usize, self.pool.num_idle());
         let most = self.pool.options().get_max_connections() as usize;
         Load { busy: open.saturating_sub(idle), idle, most, waiting: 0 }
+    }
+
+    async fn ask(&self, statement: Statement) -> sqlx::Result<Vec<D::Row>> {
+        let mut conn = self.unless_silent(self.pool.acquire(), false).await?;
+        // bytes that make no sense can make the driver panic: the connection is to blame, not the caller
+        let fetched = AssertUnwindSafe(D::fetch(&mut conn, statement)).catch_unwind();
+        let fetched = fetched.map(|fetched| fetched.unwrap_or(Err(sqlx::Error::WorkerCrashed)));
+        let fetched = timeout(READ_LIMIT, self.unless_silent(fetched, true)).await;
+        let fetched = fetched.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into())));
+        if matches!(&fetched, Err(cause) if !matches!(cause, sqlx::Error::Database(_))) {
+            // what still comes on it may be the answer to this question, or nothing ever
+            conn.close_on_drop();
+        }
+        fetched
+    }
+
+    async fn unless_silent<T>(
+        &self,
+        work: impl Future<Output = sqlx::Result<T>>,
+        is_answer: bool,
+    ) -> sqlx::Result<T> {
+        let Some(pulse) = &self.pulse else { return work.await };
+        let asked = pulse.ask();
+        tokio::select! {
+            outcome = work => {
+                // no connection is no word of the database, and neither is one that lay ready
+                if is_answer && matches!(&outcome, Ok(_) | Err(sqlx::Error::Database(_))) {
+                    asked.answered();
+                }
+                outcome
+            }
+            () = pulse.stops() => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+        }
     }
 
     /// Every row, read by `read`.

@@ -4,9 +4,11 @@
 //! writer is never aborted: it ends when the last sender is gone and the queue is empty.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use protocol::{Error, Result};
+use futures_util::FutureExt as _;
+use protocol::{Error, Result, Status};
 use sqlx::{ConnectOptions, Connection, SqlSafeStr};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -16,6 +18,7 @@ use super::dialect::{Dialect, Failed, Fault};
 use super::failure::{self, Failure};
 use super::figures::Commits;
 use super::job::{Answer, Job, Told};
+use super::pulse::Pulse;
 use super::read::TRUSTED;
 use super::recent::Recent;
 use super::statement::Statement;
@@ -39,6 +42,8 @@ pub(super) struct Writer {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
     committed: watch::Receiver<u64>,
+    /// Where the database may stand still.
+    pulse: Option<Pulse>,
 }
 
 impl Writer {
@@ -48,6 +53,7 @@ impl Writer {
         conn: D::Connection,
         last: i64,
         (fence, recent, tail): (Option<Statement>, Option<Arc<Recent>>, Arc<Tail>),
+        pulse: Option<Pulse>,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (commits, committed) = watch::channel(0);
@@ -55,7 +61,7 @@ impl Writer {
         let task = Task::<D> { options, conn, last, commits, fence, recent, tail, figures };
         #[expect(clippy::disallowed_methods, reason = "the writer owns its task and close() awaits it")]
         let task = tokio::spawn(task.run(queue));
-        Writer { jobs: Mutex::new(Some(jobs)), task: tokio::sync::Mutex::new(Some(task)), committed }
+        Writer { jobs: Mutex::new(Some(jobs)), task: tokio::sync::Mutex::new(Some(task)), committed, pulse }
     }
 
     pub(super) async fn commit(&self, (job, outcome): (Job, Answer)) -> Result<()> {
@@ -65,7 +71,19 @@ impl Writer {
             mpsc::error::SendTimeoutError::Closed(_) => failure::closed(),
         })?;
         drop(jobs);
-        outcome.await.unwrap_or_else(|_| Err(failure::closed()))
+        let answered = async { outcome.await.unwrap_or_else(|_| Err(failure::closed())) };
+        let Some(pulse) = &self.pulse else { return answered.await };
+        let asked = pulse.ask();
+        tokio::select! {
+            outcome = answered => {
+                if outcome.as_ref().map_or_else(|error| error.status != Status::Unavailable, |()| true) {
+                    asked.answered();
+                }
+                outcome
+            }
+            // the writer goes on: it may yet be stored
+            () = pulse.stops() => Err(failure::silent()),
+        }
     }
 
     /// Jobs that are not yet in a transaction.
@@ -145,9 +163,15 @@ impl<D: Dialect> Task<D> {
 
     async fn transact(&mut self, jobs: &[Job]) -> Result<Vec<Result<()>>, Failure> {
         let since = Instant::now();
-        let outcome = self.together(jobs).await;
+        let outcome = self.soundly(jobs).await;
         self.figures.ended(since, jobs.len(), &outcome);
         outcome
+    }
+
+    /// Bytes that make no sense can make the driver panic: the connection is gone with it, the writer goes on.
+    async fn soundly(&mut self, jobs: &[Job]) -> Result<Vec<Result<()>>, Failure> {
+        let outcome = AssertUnwindSafe(self.together(jobs)).catch_unwind().await;
+        outcome.unwrap_or(Err(Failure::Commit(sqlx::Error::WorkerCrashed)))
     }
 
     /// One transaction. The connection returns to its place only from a state that is known.

@@ -14,7 +14,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const PORT_ATTEMPTS: u32 = 5;
 
 pub(crate) struct MariaDb {
-    child: Child,
+    pub(crate) child: Child,
     pub(crate) port: u16,
     folder: PathBuf,
 }

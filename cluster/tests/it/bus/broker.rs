@@ -114,6 +114,20 @@ impl RabbitMq {
         }
     }
 
+    /// As if its memory were full (`true`), or enough again: it reads no more from those who publish.
+    pub(crate) async fn alarm(&self, on: bool) {
+        let mark = if on { "0.0000001" } else { "0.4" };
+        let done = tokio::process::Command::new(program().unwrap().with_file_name("rabbitmqctl"))
+            .args(["-n", &format!("it{}@localhost", self.ports[0]), "set_vm_memory_high_watermark", mark])
+            .env("HOME", &self.folder)
+            .env("ERL_EPMD_PORT", self.ports[2].to_string())
+            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            .kill_on_drop(true)
+            .output();
+        let done = tokio::time::timeout(START_LIMIT, done).await.expect("it is told").unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
     /// On the same data.
     pub(crate) async fn restart(&mut self) {
         self.run();

@@ -3,7 +3,7 @@
 pub(crate) mod broker;
 mod faults;
 mod nodes;
-mod peers;
+pub(crate) mod peers;
 mod suite;
 mod voipbin;
 

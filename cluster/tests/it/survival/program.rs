@@ -1,5 +1,6 @@
 //! The real program as a process of its own, which a test may kill and start again on the same folder and ports.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,31 +17,33 @@ use crate::platform::{HERE, free_block, free_port};
 
 /// What the first start leaves for its operator.
 const ACCESS: &str = "first-access.txt";
+/// Its standard error, of all its starts.
+const SAID: &str = "said";
 const PASSWORD: &str = "a-long-secret";
 
-pub(super) struct Program {
+pub(crate) struct Program {
     process: Child,
     folder: PathBuf,
-    sip: SocketAddr,
+    pub(crate) sip: SocketAddr,
     grpc: SocketAddr,
     flags: Vec<String>,
-    pub(super) api: Api,
-    pub(super) operator: Api,
-    pub(super) realm: String,
+    pub(crate) api: Api,
+    pub(crate) operator: Api,
+    pub(crate) realm: String,
 }
 
 impl Program {
-    pub(super) async fn start() -> Program {
+    pub(crate) async fn start() -> Program {
         Self::with(&[]).await
     }
 
     /// With more flags.
-    pub(super) async fn with(more: &[(&str, &str)]) -> Program {
+    pub(crate) async fn with(more: &[(&str, &str)]) -> Program {
         Self::begin(folder(), "survivor", more).await
     }
 
     /// Another node of the same installation.
-    pub(super) async fn beside(&self, node: &str, more: &[(&str, &str)]) -> Program {
+    pub(crate) async fn beside(&self, node: &str, more: &[(&str, &str)]) -> Program {
         let folder = folder();
         std::fs::create_dir_all(&folder).unwrap();
         for file in ["node.key", "token.key", ACCESS] {
@@ -67,7 +70,8 @@ impl Program {
         let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let flags = flags.into_iter().chain(more);
         let flags: Vec<_> = flags.flat_map(|(name, value)| [format!("--{name}"), value]).collect();
-        let process = spawn(&flags);
+        std::fs::create_dir_all(&folder).unwrap();
+        let process = spawn(&flags, &folder);
         let nobody = Api::new(http, "");
         let access = first_access(&folder).await;
         let [username, password, key] = ["username", "password", "accesskey"].map(|name| said(&access, name));
@@ -80,26 +84,41 @@ impl Program {
     }
 
     /// Tells it to stop (SIGTERM) and waits until it has.
-    pub(super) async fn terminate(&mut self) {
+    pub(crate) async fn terminate(&mut self) {
         let id = self.process.id().unwrap().to_string();
         assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         assert!(timeout(PATIENCE, self.process.wait()).await.expect("it stops").unwrap().success());
     }
 
     /// Kills it as a power cut would (SIGKILL).
-    pub(super) async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.process.kill().await.unwrap();
         assert!(self.api.ask("GET", "ping", Value::Null).await.is_none(), "it still answers");
     }
 
     /// The same program on the same folder and ports; returns when it answers.
-    pub(super) async fn again(&mut self) {
-        self.process = spawn(&self.flags);
+    pub(crate) async fn again(&mut self) {
+        self.process = spawn(&self.flags, &self.folder);
         api_is_up(&self.api).await;
     }
 
+    /// It has ended by itself, and how.
+    pub(crate) async fn ended(&mut self) -> std::process::ExitStatus {
+        timeout(2 * PATIENCE, self.process.wait()).await.expect("it ends by itself").unwrap()
+    }
+
+    /// All that it said on its standard error.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(self.folder.join(SAID)).unwrap()
+    }
+
+    /// It runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
     /// A phone that is registered here as a new extension.
-    pub(super) async fn phone(&self, extension: &str) -> Phone {
+    pub(crate) async fn phone(&self, extension: &str) -> Phone {
         let body = json!({"extension": extension, "password": PASSWORD, "name": extension, "detail": ""});
         self.api.made("extensions", body).await;
         let phone = switch().await;
@@ -115,7 +134,7 @@ impl Program {
     }
 
     /// What `branchline calls` shows.
-    pub(super) async fn live_calls(&self) -> String {
+    pub(crate) async fn live_calls(&self) -> String {
         let folder = self.folder.display().to_string();
         let asked = command().args(["calls", "--data", &folder, "--grpc", &self.grpc.to_string()]).output();
         let answer = asked.await.unwrap();
@@ -123,7 +142,7 @@ impl Program {
         String::from_utf8_lossy(&answer.stdout).into_owned()
     }
 
-    pub(super) async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.process.kill().await.unwrap();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
@@ -139,8 +158,9 @@ fn command() -> Command {
     command
 }
 
-fn spawn(flags: &[String]) -> Child {
-    command().args(flags).stdout(Stdio::null()).spawn().unwrap()
+fn spawn(flags: &[String], folder: &Path) -> Child {
+    let said = File::options().create(true).append(true).open(folder.join(SAID)).unwrap();
+    command().args(flags).stdout(Stdio::null()).stderr(said).spawn().unwrap()
 }
 
 /// What `attempt` finds, once it finds something.

@@ -1,0 +1,140 @@
+//! One of two nodes is killed with many calls up: the other goes on with them, and each is charged once.
+
+use std::collections::{BTreeSet, HashMap};
+
+use protocol::ports::voice::{LegEvent, LegId};
+use serde_json::{Value, json};
+use tokio::time::{Duration, Instant, sleep};
+use voice::{Phone, PhoneEvent};
+
+use crate::bus::broker;
+use crate::calls::rings;
+use crate::mariadb::MariaDb;
+use crate::market::{CALLED, Market, RATE, to};
+use crate::platform::free_block;
+use crate::survival::program::Program;
+
+/// As many as two cores carry in a debug build beside other tests.
+const CALLS: usize = 50;
+/// One in a hundred may be lost: of these, none.
+const LOST: usize = CALLS / 100;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for a key, says another, ends.
+fn actions() -> Value {
+    let id = |n: u8| format!("00000000-0000-4000-8000-0000000000{n:02}");
+    json!([
+        {"id": id(1), "type": "digits_receive", "option": {"duration": 180_000, "length": 1}},
+        {"id": id(2), "type": "branch", "option": {"default_target_id": id(4), "target_ids": {"7": id(3)}}},
+        {"id": id(3), "type": "digits_send", "option": {"digits": "42"}},
+        {"id": id(4), "type": "hangup", "option": {}},
+    ])
+}
+
+/// A carrier's switch with room for all of them.
+async fn carrier() -> Phone {
+    let first = free_block();
+    let settings = voice::Settings { rtp_ports: first..=first + 199, ..voice::Settings::default() };
+    Phone::start(settings).await.unwrap()
+}
+
+async fn place(program: &Program, carrier: &Phone) -> Vec<LegId> {
+    let mut legs = Vec::new();
+    for _ in 0..CALLS {
+        program.api.row("calls", to(CALLED, actions())).await;
+        let leg = rings(carrier).await;
+        carrier.answer(leg).await.unwrap();
+        legs.push(leg);
+    }
+    let up =
+        |page: &Value| page["result"].as_array().unwrap().iter().all(|call| call["status"] == "progressing");
+    program.api.becomes("calls?page_size=100", up).await;
+    let waits = |page: &Value| {
+        let all = page["result"].as_array().unwrap();
+        all.iter().all(|flow| flow["current_action"]["type"] == "digits_receive")
+    };
+    program.api.becomes("activeflows?page_size=100", waits).await;
+    legs
+}
+
+/// Every call does what it is told through this node.
+async fn obey(program: &Program) -> usize {
+    let rows = program.api.list("calls?page_size=100").await;
+    let mut open: BTreeSet<String> = rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+    let limit = Instant::now() + PATIENCE;
+    while !open.is_empty() && Instant::now() < limit {
+        for id in open.clone() {
+            if program.api.delete(&format!("calls/{id}/mute")).await.0 == 200 {
+                open.remove(&id);
+            }
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    open.len()
+}
+
+/// Presses a key on each until its flow has answered and ended it: audio both ways, the flow and its end work.
+async fn finish(carrier: &Phone, legs: &[LegId]) -> usize {
+    let mut open: HashMap<LegId, String> = legs.iter().map(|leg| (*leg, String::new())).collect();
+    let limit = Instant::now() + PATIENCE;
+    let mut answered = 0;
+    while !open.is_empty() && Instant::now() < limit {
+        for (leg, heard) in &open {
+            if heard.is_empty() {
+                // one that is over presses nothing any more
+                let _ = carrier.press(*leg, "7").await;
+            }
+        }
+        let next = Instant::now() + Duration::from_secs(1);
+        while let Ok(Some(event)) = tokio::time::timeout_at(next, carrier.event()).await {
+            let PhoneEvent::Call { leg, event } = event else { continue };
+            if let LegEvent::Digit { digit, .. } = event {
+                open.entry(leg).or_default().push(digit);
+            } else if let LegEvent::Ended { .. } = event
+                && let Some(heard) = open.remove(&leg)
+            {
+                answered += usize::from(heard == "42");
+            }
+        }
+    }
+    answered
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_killed_with_many_calls_up_loses_none_and_each_is_charged_once() {
+    let Some(database) = MariaDb::start().await else { return };
+    let Some(broker) = broker::shared().await else { return };
+    let (store, bus) = (database.database().await, broker.place());
+    let flags = [("store", &*store), ("bus", &*bus)];
+    let mut first = Program::with(&flags).await;
+    let second = first.beside("second", &flags).await;
+    let market = Market::open(first.operator.clone(), first.api.clone()).await;
+    let carrier = carrier().await;
+    market.carrier(carrier.local().udp, 1).await;
+    market.pay(10.0).await;
+    let legs = place(&first, &carrier).await;
+    let killed = Instant::now();
+    first.kill().await;
+    let deaf = obey(&second).await;
+    println!(
+        "{} of {CALLS} calls were commanded through the other node after {:?}",
+        CALLS - deaf,
+        killed.elapsed()
+    );
+    assert!(deaf.saturating_sub(LOST) == 0, "{deaf} calls are not there");
+    let answered = finish(&carrier, &legs).await;
+    assert!(answered + LOST >= CALLS, "{answered} of {CALLS} flows went on");
+    let over = |page: &Value| {
+        let all = page["result"].as_array().unwrap();
+        all.len() == CALLS
+            && all.iter().all(|row| row["status"] == "end" && row["amount_credit"] == json!(-RATE))
+    };
+    second.api.becomes("billings?transaction_type=usage&page_size=100", over).await;
+    let charges = i64::try_from(CALLS).unwrap() * RATE;
+    let market = Market { operator: second.operator.clone(), api: second.api.clone(), ..market };
+    assert_eq!(market.balance().await, 10_000_000 - charges);
+    assert_eq!(market.ledger().await, market.balance().await);
+    assert_eq!(second.live_calls().await, "no live calls\n");
+    second.stop().await;
+    first.stop().await;
+}

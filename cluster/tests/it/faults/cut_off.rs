@@ -1,0 +1,109 @@
+//! A node that neither the database nor the broker hears any more, and that lives on: its call has one voice.
+
+use std::net::SocketAddr;
+
+use cluster::chaos::relay::Relay;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Row as _};
+use tokio::time::{Duration, Instant, sleep};
+
+use super::far::{Far, What};
+use super::{relayed, through};
+use crate::api::{LOOK, PATIENCE};
+use crate::bus::broker;
+use crate::mariadb::MariaDb;
+use crate::market::{CALLED, Market, to};
+use crate::survival::program::Program;
+
+/// Another node takes over after a lease of 10 s at the latest, and re-INVITEs.
+const TAKEN_OVER: Duration = Duration::from_secs(40);
+/// How long the voice is listened to once it is the other node's, before and after the first is heard again.
+const LISTENS: Duration = Duration::from_secs(4);
+
+/// Where the voice of the call comes from, in the order in which it was first heard.
+fn voices(far: &Far) -> Vec<SocketAddr> {
+    far.seen(|seen| {
+        let mut voices = Vec::new();
+        for packet in seen.iter().filter(|packet| packet.what == What::Rtp) {
+            if !voices.contains(&packet.from) {
+                voices.push(packet.from);
+            }
+        }
+        voices
+    })
+}
+
+/// The two voices never speak at the same time; the silence between them.
+fn one_after_the_other(far: &Far, [first, second]: [SocketAddr; 2]) -> Duration {
+    far.seen(|seen| {
+        let of = |voice| seen.iter().filter(move |p| p.what == What::Rtp && p.from == voice).map(|p| p.at);
+        let (last, begins) = (of(first).max().unwrap(), of(second).min().unwrap());
+        assert!(last < begins, "both spoke for {:?}", last - begins);
+        begins - last
+    })
+}
+
+async fn becomes<T>(what: &str, within: Duration, look: impl Fn() -> Option<T>) -> T {
+    let limit = Instant::now() + within;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < limit, "never: {what}");
+        sleep(LOOK).await;
+    }
+}
+
+/// Whose the dialogs in the journal are.
+async fn owners(database: &MariaDb, url: &str) -> Vec<String> {
+    let name = url.rsplit('/').next().unwrap();
+    let mut admin = database.admin().await.unwrap();
+    let ask = AssertSqlSafe(format!("SELECT DISTINCT node FROM {name}.journal WHERE kind = 'dialog'"));
+    let rows = sqlx::raw_sql(ask).fetch_all(&mut admin).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_cut_off_and_heard_again_never_speaks_beside_the_one_that_took_over() {
+    let Some(database) = MariaDb::start().await else { return };
+    let Some(broker) = broker::shared().await else { return };
+    let (store, store_url) = relayed(&database).await;
+    let place = broker.place();
+    let bus =
+        Relay::before(place.rsplit_once('@').unwrap().1.split_once('/').unwrap().0.to_owned()).await.unwrap();
+    let bus_url = through(&bus, &place);
+    let mut first = Program::with(&[("store", &store_url), ("bus", &bus_url), ("stop-seconds", "1")]).await;
+    let direct = store_url.replace(&store.local().to_string(), &format!("127.0.0.1:{}", database.port));
+    let second = first.beside("second", &[("store", &direct), ("bus", &place)]).await;
+    let market = Market::open(first.operator.clone(), first.api.clone()).await;
+    let far = Far::answers().await;
+    market.carrier(far.sip, 1).await;
+    market.pay(1.0).await;
+    first.api.row("calls", to(CALLED, json!([{"type": "sleep", "option": {"duration": 600_000}}]))).await;
+    becomes("a voice", PATIENCE, || voices(&far).first().copied()).await;
+
+    for relay in [&store, &bus] {
+        relay.stall();
+    }
+    let cut_off = Instant::now();
+    let both = becomes("another voice", TAKEN_OVER, || <[SocketAddr; 2]>::try_from(voices(&far)).ok()).await;
+    println!("taken over {:?} after it was cut off", cut_off.elapsed());
+    assert!(first.runs(), "it lives on, and nobody hears it");
+    let until = Instant::now() + LISTENS;
+    becomes("the end of the listening", 2 * LISTENS, || (Instant::now() > until).then_some(())).await;
+    for relay in [&store, &bus] {
+        relay.heal();
+    }
+    first.ended().await;
+    let until = Instant::now() + LISTENS;
+    becomes("the end of the listening", 2 * LISTENS, || (Instant::now() > until).then_some(())).await;
+    assert_eq!(voices(&far), both, "no third voice");
+    println!("silence between the voices: {:?}", one_after_the_other(&far, both));
+    assert_eq!(owners(&database, &direct).await, ["second"]);
+    let up = |page: &Value| page["result"][0]["status"] == "progressing";
+    let call = second.api.becomes("calls", up).await["result"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(second.api.post(&format!("calls/{call}/hangup"), Value::Null).await.0, 200);
+    second.api.becomes("calls", |page| page["result"][0]["status"] == "hangup").await;
+    second.stop().await;
+    first.stop().await;
+}

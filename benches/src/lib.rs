@@ -8,7 +8,10 @@ pub mod cpu;
 pub mod machine;
 pub mod node;
 pub mod rounds;
+pub mod scene;
 pub mod served;
+pub mod servers;
+pub mod sipp;
 pub mod wal;
 
 use std::process::ExitCode;

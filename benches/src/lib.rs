@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod cpu;
+pub mod flags;
 pub mod machine;
 pub mod node;
 pub mod rounds;

@@ -2,11 +2,13 @@
 //! processor time of the nodes for one call.
 //!
 //! The flow and the caller are those of the bench `calls`. The second node lives in its own rounds only.
+//! `--rate 20`, of both callers together a second, and `--rounds 4` are the defaults.
 
 mod side;
 
 use std::process::ExitCode;
 
+use benches::flags::asked;
 use benches::node::{self, BenchNode};
 use benches::rounds::{Spread, in_turns, print_head, print_side};
 use benches::served::Folder;
@@ -17,6 +19,8 @@ use protocol::Result;
 use side::Measured;
 
 const ROUNDS: usize = 4;
+/// With the servers on the same two cores there is room for more, so nothing queues.
+const RATE: u32 = 20;
 /// Each node has its own, as on one host it must.
 const MEDIA: [&str; 2] = ["22000-23999", "24000-25999"];
 
@@ -24,6 +28,7 @@ struct Bench {
     servers: Servers,
     folder: Folder,
     first: BenchNode,
+    rate: u32,
 }
 
 impl Bench {
@@ -33,17 +38,17 @@ impl Bench {
         let first = BenchNode::named("first", &folder.join("first"), &flags).await?;
         scene::set(&first).await?;
         first.share_with(&folder.join("second")).await?;
-        Ok(Bench { servers, folder, first })
+        Ok(Bench { servers, folder, first, rate: asked("--rate", RATE)? })
     }
 
     async fn alone(&self) -> Result<Measured> {
-        side::round(&[&self.first], &self.folder).await
+        side::round(&[&self.first], self.rate, &self.folder).await
     }
 
     async fn shared(&self) -> Result<Measured> {
         let flags = [&self.servers.flags()[..], &["--rtp", MEDIA[1]]].concat();
         let second = BenchNode::named("second", &self.folder.join("second"), &flags).await?;
-        let measured = side::round(&[&self.first, &second], &self.folder).await?;
+        let measured = side::round(&[&self.first, &second], self.rate, &self.folder).await?;
         second.served.stop().await?;
         Ok(measured)
     }
@@ -85,7 +90,7 @@ async fn measure() -> Result<()> {
     let bench = Bench::open(servers).await?;
     // caches, pools and pages of the database are warm afterwards
     bench.alone().await?;
-    let sides = in_turns(ROUNDS, 2, async |side| match side {
+    let sides = in_turns(asked("--rounds", ROUNDS)?, 2, async |side| match side {
         0 => bench.alone().await,
         _ => bench.shared().await,
     })

@@ -9,9 +9,9 @@ use protocol::Result;
 use tokio::time::{Duration, Instant, sleep};
 
 /// Callers of every round, so that one node and two get the very same calls.
-const CALLERS: usize = 2;
-/// Of each caller. Together they call as fast as the bench `calls` does.
-const LOAD: Load = Load { calls: 140, rate: 20 };
+const CALLERS: u32 = 2;
+/// How long a caller calls, in seconds: many times what the clock of processor time can tell apart.
+const SPAN: u32 = 14;
 /// After a node came or went: leases, queues and connections have settled by then.
 const CALM: Duration = Duration::from_secs(4);
 /// Processor time comes in steps of 10 ms, and an idle node uses little.
@@ -37,14 +37,16 @@ impl Measured {
     }
 }
 
-/// Calls spread over `nodes`, when they have been idle for a while.
-pub(crate) async fn round(nodes: &[&BenchNode], folder: &Folder) -> Result<Measured> {
+/// So many calls a second, spread over `nodes`, when they have been idle for a while.
+pub(crate) async fn round(nodes: &[&BenchNode], rate: u32, folder: &Folder) -> Result<Measured> {
     sleep(CALM).await;
     let (still, quiet) = (spent(nodes)?, Instant::now());
     sleep(IDLE).await;
     let (before, began) = (spent(nodes)?, Instant::now());
     let idle = since(&still, &before).map(|spent| spent / (began - quiet).as_secs_f64()).collect();
-    let mut callers = nodes.iter().cycle().take(CALLERS).map(|node| sipp::call(node.sip, LOAD, folder));
+    let rate = rate.div_ceil(CALLERS);
+    let load = Load { calls: rate * SPAN, rate };
+    let mut callers = nodes.iter().cycle().map(|node| sipp::call(node.sip, load, folder));
     let (Some(one), Some(other)) = (callers.next(), callers.next()) else { return Err(no_nodes()) };
     let (one, other) = tokio::try_join!(one, other)?;
     one.all_succeeded()?;

@@ -11,6 +11,7 @@ mod words;
 
 use std::process::ExitCode;
 
+use benches::flags::asked;
 use benches::machine;
 use benches::node::{self, BenchNode};
 use benches::served::Folder;
@@ -73,15 +74,6 @@ impl Bench {
         takeover.show(round, &ledger);
         println!("hung up through the heir: {over}; refused there: {refused}");
         Ok(takeover)
-    }
-}
-
-/// A number after a flag of this bench.
-fn asked(flag: &str, usual: usize) -> Result<usize> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != flag).skip(1);
-    match arguments.next() {
-        None => Ok(usual),
-        Some(number) => number.parse().map_err(|_| Error::invalid(format!("{flag} needs a number"))),
     }
 }
 

@@ -17,6 +17,9 @@ use crate::words;
 
 /// Longer than any datagram that a node sends.
 const DATAGRAM: usize = 4096;
+/// All calls are moved within a few milliseconds, and a message that finds no room is repeated only 0.5 s later: a
+/// wait of the bench, not of the node. The system may grant less.
+const ROOM: usize = 4 << 20;
 /// What telephones send and expect.
 const FRAME: Duration = Duration::from_millis(20);
 /// How often somebody looks whether all calls are as they should be.
@@ -34,6 +37,7 @@ pub(crate) struct FarEnd {
 impl FarEnd {
     pub(crate) async fn open() -> Result<FarEnd> {
         let socket = UdpSocket::bind(SocketAddr::new(HERE, 0)).await.map_err(Error::internal)?;
+        socket2::SockRef::from(&socket).set_recv_buffer_size(ROOM).map_err(Error::internal)?;
         let address = socket.local_addr().map_err(Error::internal)?;
         let (calls, mut tasks) = (Calls::default(), JoinSet::new());
         tasks.spawn(speak(calls.clone()));

@@ -47,7 +47,10 @@ pub fn is_installed() -> bool {
 /// Several may call at the same time.
 pub async fn call(server: SocketAddr, load: Load, folder: &Folder) -> Result<Calls> {
     let port = free_port()?.to_string();
-    let (scenario, figures) = (folder.join("caller.xml"), folder.join(&format!("figures-{port}.csv")));
+    // each its own, the scenario too: another one must not read it half written
+    let own = |file: &str| folder.join(&format!("{port}-{file}"));
+    let (scenario, figures, complaints) = (own("caller.xml"), own("figures.csv"), own("complaints.txt"));
+    let said = std::fs::File::create(&complaints).map_err(Error::internal)?;
     std::fs::write(&scenario, SCENARIO).map_err(Error::internal)?;
     let _ = std::fs::remove_file(&figures);
     let (calls, rate) = (load.calls.to_string(), load.rate.to_string());
@@ -62,14 +65,17 @@ pub async fn call(server: SocketAddr, load: Load, folder: &Folder) -> Result<Cal
         .current_dir(&folder.0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(said)
         .kill_on_drop(true)
         .spawn()
         .map_err(Error::internal)?;
     let ended = timeout(LIMIT, sipp.wait()).await;
     let took = began.elapsed();
     ended.map_err(|_| Error::unavailable("sipp did not come to its end"))?.map_err(Error::internal)?;
-    let figures = std::fs::read_to_string(figures).map_err(Error::internal)?;
+    let figures = std::fs::read_to_string(figures).map_err(|_| {
+        let said = std::fs::read_to_string(&complaints).unwrap_or_default();
+        Error::internal(format!("sipp wrote no figures; it says: {said}"))
+    })?;
     let of = |name| figure(&figures, name).ok_or_else(|| Error::internal(format!("sipp says no {name}")));
     Ok(Calls { succeeded: of("SuccessfulCall(C)")?, failed: of("FailedCall(C)")?, took })
 }

@@ -5,10 +5,14 @@
 
 pub mod api;
 pub mod cpu;
+pub mod flags;
 pub mod machine;
 pub mod node;
 pub mod rounds;
+pub mod scene;
 pub mod served;
+pub mod servers;
+pub mod sipp;
 pub mod wal;
 
 use std::process::ExitCode;

@@ -28,12 +28,12 @@ impl Round {
 
 /// Runs every side once a round, in the other order every other round: what drifts hits all alike.
 /// The answer is by side, then by round.
-pub async fn in_turns(
+pub async fn in_turns<T>(
     rounds: usize,
     sides: usize,
-    mut run: impl AsyncFnMut(usize) -> Result<Round>,
-) -> Result<Vec<Vec<Round>>> {
-    let mut measured = vec![Vec::new(); sides];
+    mut run: impl AsyncFnMut(usize) -> Result<T>,
+) -> Result<Vec<Vec<T>>> {
+    let mut measured: Vec<Vec<T>> = (0..sides).map(|_| Vec::new()).collect();
     for round in 0..rounds {
         for at in 0..sides {
             let side = if round % 2 == 0 { at } else { sides - 1 - at };

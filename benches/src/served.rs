@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use protocol::{Error, Result};
 use tokio::process::{Child, Command};
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, timeout};
 
 pub const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Below the ports that nodes take for media, and below those that the system takes.
@@ -36,6 +36,14 @@ impl Served {
             .map_err(Error::internal)?;
         let process = child.id().ok_or_else(|| Error::internal("a child without an id"))?;
         Ok(Served { child, process })
+    }
+
+    /// Ends it as a power cut would. The moment is the one after which it says nothing more.
+    pub async fn kill(mut self) -> Result<Instant> {
+        self.child.start_kill().map_err(Error::internal)?;
+        let killed = Instant::now();
+        self.child.wait().await.map_err(Error::internal)?;
+        Ok(killed)
     }
 
     /// Has it end in order, as a service manager would.

@@ -3,37 +3,57 @@
 use std::net::SocketAddr;
 use std::process::Stdio;
 
-use benches::served::{Folder, HERE, free_port};
 use protocol::{Error, Result};
 use tokio::process::Command;
 use tokio::time::{Duration, Instant, timeout};
 
 use crate::scene::NUMBER;
+use crate::served::{Folder, HERE, free_port};
 
-const CALLS: u32 = 280;
-/// A second. Far from what either server can take, so that nothing queues.
-const RATE: u32 = 40;
 /// All calls with their ends; after that something hangs.
 const LIMIT: Duration = Duration::from_secs(40);
 const SCENARIO: &str = include_str!("caller.xml");
 
-pub(crate) struct Calls {
-    pub(crate) succeeded: u64,
-    pub(crate) failed: u64,
-    pub(crate) took: Duration,
+/// What one caller shall do.
+#[derive(Clone, Copy)]
+pub struct Load {
+    pub calls: u32,
+    /// A second.
+    pub rate: u32,
 }
 
-pub(crate) fn is_installed() -> bool {
+pub struct Calls {
+    pub succeeded: u64,
+    pub failed: u64,
+    pub took: Duration,
+}
+
+impl Calls {
+    /// A bench of which a call fails measures something else.
+    pub fn all_succeeded(&self) -> Result<()> {
+        match self.failed {
+            0 => Ok(()),
+            failed => Err(Error::internal(format!("{failed} of {} calls failed", failed + self.succeeded))),
+        }
+    }
+}
+
+pub fn is_installed() -> bool {
     let asked =
         std::process::Command::new("sipp").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status();
     asked.is_ok()
 }
 
-pub(crate) async fn call(server: SocketAddr, folder: &Folder) -> Result<Calls> {
-    let (scenario, figures) = (folder.join("caller.xml"), folder.join("figures.csv"));
+/// Several may call at the same time.
+pub async fn call(server: SocketAddr, load: Load, folder: &Folder) -> Result<Calls> {
+    let port = free_port()?.to_string();
+    // each its own, the scenario too: another one must not read it half written
+    let own = |file: &str| folder.join(&format!("{port}-{file}"));
+    let (scenario, figures, complaints) = (own("caller.xml"), own("figures.csv"), own("complaints.txt"));
+    let said = std::fs::File::create(&complaints).map_err(Error::internal)?;
     std::fs::write(&scenario, SCENARIO).map_err(Error::internal)?;
     let _ = std::fs::remove_file(&figures);
-    let (calls, rate, port) = (CALLS.to_string(), RATE.to_string(), free_port()?.to_string());
+    let (calls, rate) = (load.calls.to_string(), load.rate.to_string());
     let began = Instant::now();
     let mut sipp = Command::new("sipp")
         .arg("-sf")
@@ -45,14 +65,17 @@ pub(crate) async fn call(server: SocketAddr, folder: &Folder) -> Result<Calls> {
         .current_dir(&folder.0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(said)
         .kill_on_drop(true)
         .spawn()
         .map_err(Error::internal)?;
     let ended = timeout(LIMIT, sipp.wait()).await;
     let took = began.elapsed();
     ended.map_err(|_| Error::unavailable("sipp did not come to its end"))?.map_err(Error::internal)?;
-    let figures = std::fs::read_to_string(figures).map_err(Error::internal)?;
+    let figures = std::fs::read_to_string(figures).map_err(|_| {
+        let said = std::fs::read_to_string(&complaints).unwrap_or_default();
+        Error::internal(format!("sipp wrote no figures; it says: {said}"))
+    })?;
     let of = |name| figure(&figures, name).ok_or_else(|| Error::internal(format!("sipp says no {name}")));
     Ok(Calls { succeeded: of("SuccessfulCall(C)")?, failed: of("FailedCall(C)")?, took })
 }

@@ -85,3 +85,21 @@ agent-manager billing-manager call-manager customer-manager direct-manager flow-
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{/* The operators' port is read plainly by probes and Prometheus, and by the world not at all. */}}
+{{- define "branchline.closed" -}}
+{{- range $name, $group := include "branchline.groups" . | fromJson -}}
+{{- range $group.env -}}
+{{- if hasPrefix "BRANCHLINE_GRPC" .name -}}
+{{- fail (printf "groups.%s.env: %s: the operators' port is without TLS here and listens on ports.grpc, because probes and Prometheus read it so; reach it by kubectl port-forward" $name .name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $who := list "operators" "monitoring" -}}
+{{- range index $.Values.networkPolicy $who -}}
+{{- if hasSuffix "/0" (dig "ipBlock" "cidr" "" .) -}}
+{{- fail (printf "networkPolicy.%s: %s would open the operators' port to the world" $who .ipBlock.cidr) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -89,40 +89,21 @@
 {{- end }}
 {{- end -}}
 
-{{/* (list $ group): HTTP where it is served, else gRPC health; of the one domain, or of the whole node */}}
+{{/* Every node answers on the operators' port. Ready is who reaches store and bus and does not drain; what lives asks
+     neither, so that their outage ends no call. */}}
 {{- define "branchline.probes" -}}
-{{- $ := index . 0 -}}
-{{- $group := index . 1 -}}
-{{- $scheme := ternary "HTTPS" "HTTP" (ne $.Values.gateway.tls.existingSecret "") -}}
-{{- $port := int $.Values.ports.grpc -}}
-{{- $service := "" -}}
-{{- if eq (len $group.domains) 1 -}}
-{{- $service = first $group.domains -}}
-{{- end -}}
 startupProbe:
-  {{- if $group.gateway }}
-  httpGet: {path: /health/live, port: http, scheme: {{ $scheme }}}
-  {{- else }}
-  grpc: {port: {{ $port }}, service: ""}
-  {{- end }}
+  httpGet: {path: /health/live, port: grpc, scheme: HTTP}
   periodSeconds: 2
   timeoutSeconds: 3
   failureThreshold: 90
 livenessProbe:
-  {{- if $group.gateway }}
-  httpGet: {path: /health/live, port: http, scheme: {{ $scheme }}}
-  {{- else }}
-  grpc: {port: {{ $port }}, service: ""}
-  {{- end }}
+  httpGet: {path: /health/live, port: grpc, scheme: HTTP}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 3
 readinessProbe:
-  {{- if $group.gateway }}
-  httpGet: {path: /health/ready, port: http, scheme: {{ $scheme }}}
-  {{- else }}
-  grpc: {port: {{ $port }}, service: {{ $service | quote }}}
-  {{- end }}
+  httpGet: {path: /health/ready, port: grpc, scheme: HTTP}
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 2
@@ -146,7 +127,7 @@ ports:
   - {name: sip-udp, containerPort: {{ int $.Values.ports.sip }}, protocol: UDP}
   - {name: sip-tcp, containerPort: {{ int $.Values.ports.sip }}, protocol: TCP}
   {{- end }}
-{{ include "branchline.probes" (list $ $group) }}
+{{ include "branchline.probes" $ }}
 {{- if or $group.gateway $group.voice }}
 lifecycle:
   preStop:

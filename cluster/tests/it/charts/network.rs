@@ -1,8 +1,8 @@
 //! Who may speak with whom: nothing that is not said.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::helm::all;
+use super::helm::{all, install, tool};
 use super::object::{Object, labels, list};
 
 fn applies(policy: &Object, workload: &Object) -> bool {
@@ -62,7 +62,7 @@ fn each_listens_to_what_it_serves_and_to_nothing_else() {
         for workload in release.workloads() {
             let open = ports(release, workload, "/spec/ingress");
             let udp = |first, last| (first, last, "UDP".to_owned());
-            let expected = match workload.pod_label("app.kubernetes.io/component").as_str() {
+            let mut expected = match workload.pod_label("app.kubernetes.io/component").as_str() {
                 "gateway" => tcp(&[8080]),
                 "call" => vec![tcp(&[5060]).remove(0), udp(5060, 5060), udp(20000, 20999)],
                 "mysql" => tcp(&[3306]),
@@ -70,8 +70,32 @@ fn each_listens_to_what_it_serves_and_to_nothing_else() {
                 "rabbitmq" => tcp(&[5672]),
                 _ => Vec::new(),
             };
+            if release.name == "external" {
+                expected.extend(tcp(&[8081]));
+                expected.sort();
+            }
             assert_eq!(open, expected, "{}: {}", release.name, workload.name());
         }
+    }
+}
+
+/// Health and figures are there without a token.
+#[test]
+fn the_operators_port_is_open_to_whom_values_name_and_to_nobody_else() {
+    if tool("").is_none() {
+        return;
+    }
+    let namespace =
+        |name: &str| json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}});
+    let (operators, monitoring) = (namespace("office"), namespace("monitoring"));
+    let set = json!({"networkPolicy": {"operators": [operators], "monitoring": [monitoring]}});
+    let release = install("named", &json!({"set": set})).unwrap();
+    for group in release.groups() {
+        let policies = release.of("NetworkPolicy").filter(|policy| applies(policy, group));
+        let rules: Vec<_> = policies.flat_map(|policy| list(policy.at("/spec/ingress"))).collect();
+        let opens = |rule: &&&Value| list(&rule["ports"]).iter().any(|port| port["port"] == 8081);
+        let open: Vec<_> = rules.iter().filter(opens).map(|rule| &rule["from"]).collect();
+        assert_eq!(open, [&json!([operators, monitoring])], "{}", group.name());
     }
 }
 

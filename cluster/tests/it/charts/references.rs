@@ -78,7 +78,7 @@ fn outer_doors_lead_to_services() {
             let selector = labels(monitor.at("/spec/selector/matchLabels"));
             let found: Vec<_> =
                 release.of("Service").filter(|one| covers(&selector, &one.labels())).collect();
-            assert_eq!(found.iter().map(|one| one.name()).collect::<Vec<_>>(), ["branchline-http"]);
+            assert_eq!(found.iter().map(|one| one.name()).collect::<Vec<_>>(), ["branchline-nodes"]);
             assert_eq!(*monitor.at("/spec/endpoints/0/port"), *found[0].at("/spec/ports/0/name"));
             assert_eq!(*monitor.at("/spec/endpoints/0/path"), "/metrics");
         }

@@ -63,3 +63,18 @@ fn values_that_cannot_work_are_refused() {
     check(&json!({"keys": {"node.key": "secret"}}), "additional properties 'node.key' not allowed");
     check(&json!({"replicas": 3}), "additional properties 'replicas' not allowed");
 }
+
+#[test]
+fn the_operators_port_has_no_tls_and_is_not_the_worlds() {
+    if tool("").is_none() {
+        return;
+    }
+    let certificate = json!([{"name": "BRANCHLINE_GRPC_CERT", "value": "/tls/tls.crt"}]);
+    let expected = "groups.call.env: BRANCHLINE_GRPC_CERT: the operators' port is without TLS here";
+    check(&json!({"groups": {"call": {"env": certificate}}}), expected);
+    check(&json!({"settings": {"grpc-cert": "x"}}), "additional properties 'grpc-cert' not allowed");
+    for (who, world) in [("operators", "0.0.0.0/0"), ("monitoring", "::/0")] {
+        let set = json!({"networkPolicy": {who: [{"ipBlock": {"cidr": world}}]}});
+        check(&set, &format!("networkPolicy.{who}: {world} would open the operators' port to the world"));
+    }
+}

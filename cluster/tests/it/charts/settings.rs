@@ -32,7 +32,7 @@ fn every_setting_of_the_values_is_a_flag_of_the_program() {
         "data",
         "external-ip",
         "grpc",
-        // probes of Kubernetes do not speak TLS with gRPC
+        // probes and Prometheus read the operators' port plainly
         "grpc-cert",
         "grpc-client-ca",
         "grpc-key",

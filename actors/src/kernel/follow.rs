@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use protocol::ports::{Deps, Subscribe, Unit};
-use protocol::{Access, Event, Field, Ops, Resource, Result, Row};
+use protocol::{Access, Event, Field, Ops, Resource, Result, Row, Status};
 use serde_json::json;
 use tokio::time::{Duration, Instant, sleep};
 use tracing::field::display;
@@ -32,6 +32,9 @@ pub static DEAD_EVENT: Resource = Resource::new(
 /// Pauses between the tries; one try more than there are pauses.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
+/// Whom the follower needs may be away: a domain is down for a minute at most, and a call that is taken over is
+/// back sooner. So long the last pause repeats.
+const OUTAGE: Duration = Duration::from_secs(120);
 /// One try: as long as a request.
 const TRY: Duration = Duration::from_secs(30);
 
@@ -64,7 +67,7 @@ impl Follow {
     }
 
     async fn persist(&self, follower: &'static str, event: &Arc<Event>) -> Result<()> {
-        let mut pauses = PAUSES.iter();
+        let (begun, mut tries) = (Instant::now(), 0);
         loop {
             let outcome = self.mailbox.follow(follower, event.clone(), Instant::now() + TRY).await;
             let Err(error) = outcome else {
@@ -76,14 +79,23 @@ impl Follow {
                 return Err(error);
             }
             self.mailbox.figures().retried();
-            match pauses.next() {
+            let is_outage = error.status == Status::Unavailable && begun.elapsed() < OUTAGE;
+            let last = PAUSES.last().filter(|_| is_outage);
+            let pause = PAUSES.get(tries).or(last);
+            tries += 1;
+            match pause {
                 Some(pause) => sleep(*pause).await,
-                None => return self.set_aside(follower, event, &error).await,
+                None => return self.set_aside(follower, event, (tries, &error)).await,
             }
         }
     }
 
-    async fn set_aside(&self, follower: &str, event: &Event, error: &protocol::Error) -> Result<()> {
+    async fn set_aside(
+        &self,
+        follower: &str,
+        event: &Event,
+        (tries, error): (usize, &protocol::Error),
+    ) -> Result<()> {
         let domain = self.mailbox.domain().name;
         tracing::error!(domain, follower, event = %event.r#type, id = %event.id, cause = ?error.cause, %error, "event set aside");
         let mut unit = Unit::default();
@@ -92,7 +104,7 @@ impl Follow {
             ("type".to_owned(), json!(event.r#type)),
             ("event".to_owned(), json!(event)),
             ("error".to_owned(), json!(error.to_string())),
-            ("tries".to_owned(), json!(PAUSES.len() + 1)),
+            ("tries".to_owned(), json!(tries)),
         ]);
         Rows { publisher: domain, resource: &DEAD_EVENT, deps: &self.deps }.record(&mut unit, row);
         self.deps.store.commit(unit).await?;

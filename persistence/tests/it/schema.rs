@@ -21,6 +21,7 @@ static NEW: Resource = Resource::new(
     "calls",
     &[
         Field::text("from"),
+        Field::text("node"),
         Field::choice("status", &["dialing", "it's"]).filter().initially("it's"),
         Field::text("alias").unique(),
         Field::id("seat_id").unique(),

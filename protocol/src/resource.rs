@@ -10,7 +10,7 @@ pub type Row = Map<String, Value>;
 
 /// Reads the part of a row that a piece of logic needs.
 pub fn read<T: DeserializeOwned>(row: &Row) -> Result<T> {
-    T::deserialize(Value::Object(row.clone())).map_err(Error::internal)
+    T::deserialize(row).map_err(Error::internal)
 }
 
 /// Which of the five plain operations the HTTP API offers. Verbs come on top.

@@ -121,9 +121,9 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .ask(&agents, login::login)
         .ask(&agents, find_by_address::find)
         .ask(&agents, create::create_admin)
-        .follow(&agents, "call_ringing", "ringing", presence::follow)
-        .follow(&agents, "call_progressing", "progressing", presence::follow)
-        .follow(&agents, "call_hangup", "hangup", presence::follow)
+        .follow_if(&agents, ("call_ringing", presence::is_an_agents), "ringing", presence::follow)
+        .follow_if(&agents, ("call_progressing", presence::is_an_agents), "progressing", presence::follow)
+        .follow_if(&agents, ("call_hangup", presence::is_an_agents), "hangup", presence::follow)
         .follow(&agents, "tag_deleted", "tag_deleted", tag_deleted::clear)
         .follow(&agents, "customer_deleted", "customer_deleted", customer_deleted::delete_all)
 }

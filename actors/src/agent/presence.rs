@@ -20,8 +20,6 @@ struct Call {
     id: Uuid,
     customer_id: Uuid,
     #[serde(default)]
-    owner_type: String,
-    #[serde(default)]
     owner_id: Uuid,
 }
 
@@ -41,9 +39,13 @@ struct Presence {
     calls: Calls,
 }
 
+pub(super) fn is_an_agents(event: &Event) -> bool {
+    event.data.get("owner_type").is_some_and(|owner| owner == "agent")
+}
+
 pub(super) async fn follow(agents: Arc<Agents>, event: Arc<Event>) -> Result<()> {
     let call: Call = event.read()?;
-    if call.owner_type != "agent" || call.owner_id.is_nil() {
+    if call.owner_id.is_nil() {
         return Ok(());
     }
     match again(|| update(&agents, &event.r#type, &call)).await {

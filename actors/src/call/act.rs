@@ -15,7 +15,7 @@ use super::session::{Msg, Reply, Session};
 use super::status::{Reason, Status, Way};
 use super::talk;
 use super::{bridge, recover};
-use crate::flow::api::{DigitsSend, HangupReason, Instruction, Play, Talk, Turn};
+use crate::flow::api::{DigitsSend, Hangup, HangupReason, Instruction, Play, Talk, Turn};
 use crate::kernel::Myself;
 
 /// What a call is busy with on behalf of its flow.
@@ -25,6 +25,8 @@ pub(super) enum Doing {
     Sound,
     Digits,
     Bridge(Uuid),
+    /// Its end says all; no flow waits for a report.
+    Hangup,
 }
 
 /// One beep: 425 Hz for 400 ms.
@@ -57,7 +59,13 @@ impl Session {
         let mut action = json!(act.instruction);
         action["id"] = json!(act.turn.action_id);
         action["tm_execute"] = now(&self.calls.deps);
-        self.write(patch([("action", action), ("turn", json!(act.turn))]), "updated").await?;
+        let begun = patch([("action", action), ("turn", json!(act.turn))]);
+        if let Instruction::Hangup(how) = &act.instruction {
+            self.hang_up(how, begun).await?;
+            let _ = reply.send(Ok(()));
+            return Ok(());
+        }
+        self.write(begun, "updated").await?;
         let _ = reply.send(Ok(()));
         self.carry_out(act.turn, act.instruction, me).await
     }
@@ -106,10 +114,7 @@ impl Session {
                 self.join(join.confbridge_id).await?;
                 Ok(Some(Doing::Bridge(join.confbridge_id)))
             }
-            Instruction::Hangup(hangup) => {
-                let why = self.why(&hangup.reason, hangup.reference_id).await;
-                self.end(why).await.map(|()| None)
-            }
+            Instruction::Hangup(how) => self.hang_up(&how, Row::new()).await.map(|()| Some(Doing::Hangup)),
             Instruction::Block
             | Instruction::Branch(_)
             | Instruction::Call(_)
@@ -124,6 +129,11 @@ impl Session {
             | Instruction::VariableSet(_)
             | Instruction::WebhookSend(_) => Err(Error::invalid("this action is not a call's")),
         }
+    }
+
+    async fn hang_up(&mut self, how: &Hangup, with: Row) -> Result<()> {
+        let why = self.why(&how.reason, how.reference_id).await;
+        self.end(why, with).await
     }
 
     async fn send_digits(&self, id: Uuid, send: DigitsSend) -> Result<()> {
@@ -141,7 +151,7 @@ impl Session {
                 let _ = self.calls.bridges.insist(bridge, bridge::Msg::Left(self.id));
                 let _ = self.voice(Command::Leave).await;
             }
-            Some((_, Doing::Answer)) | None => {}
+            Some((_, Doing::Answer | Doing::Hangup)) | None => {}
         }
         Ok(())
     }

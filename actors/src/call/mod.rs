@@ -9,6 +9,7 @@ mod connect;
 mod count;
 mod country;
 mod delete;
+mod digit;
 mod group;
 mod hangup;
 mod media;

@@ -132,7 +132,7 @@ impl Session {
             LegEvent::Answered if next.is_some() => self.answered(me).await?,
             LegEvent::Digit { digit, duration_ms } => self.digit(digit, duration_ms).await?,
             LegEvent::PlayFinished { id } | LegEvent::DigitsSent { id } => self.finish_if(id).await?,
-            LegEvent::MediaTimeout => self.end(Reason::Timeout).await?,
+            LegEvent::MediaTimeout => self.end(Reason::Timeout, Row::new()).await?,
             LegEvent::EarlyMedia if self.status == Status::Dialing => self.ringing().await?,
             LegEvent::Ringing
             | LegEvent::EarlyMedia
@@ -158,7 +158,12 @@ impl Session {
     async fn answered(&mut self, me: &Myself<Msg>) -> Result<()> {
         self.status = Status::Progressing;
         let at = now(&self.calls.deps);
-        self.write(patch([("status", json!("progressing")), ("tm_progressing", at)]), "progressing").await?;
+        let mut answered = patch([("status", json!("progressing")), ("tm_progressing", at)]);
+        if let Some((turn, Doing::Answer)) = self.doing {
+            self.doing = None;
+            answered.insert("finished".to_owned(), json!(Finished { turn, error: String::new() }));
+        }
+        self.write(answered, "progressing").await?;
         self.watch_limits(me);
         if let Some(attempts) = self.attempts.take() {
             self.beside.push(me.later(attempts.report(self.calls.clone(), true)));
@@ -168,9 +173,6 @@ impl Session {
         }
         if !self.facts.confbridge_id.is_nil() {
             self.tell_bridge(bridge::Msg::Answered(self.id));
-        }
-        if let Some((turn, Doing::Answer)) = self.doing {
-            self.finish(turn, String::new()).await?;
         }
         Ok(())
     }
@@ -208,31 +210,13 @@ impl Session {
         Ok(())
     }
 
-    async fn digit(&mut self, digit: char, duration: u32) -> Result<()> {
-        let mut fact = self.calls.rows().fact("", &Row::new(), &self.by());
-        fact.r#type = "dtmf_received".into();
-        fact.data = patch([
-            ("id", json!(Uuid::now_v7())),
-            ("customer_id", json!(self.facts.customer_id)),
-            ("call_id", json!(self.id)),
-            ("activeflow_id", self.row.get("activeflow_id").cloned().unwrap_or_default()),
-            ("digit", json!(digit.to_string())),
-            ("duration", json!(duration)),
-            ("tm_create", now(&self.calls.deps)),
-        ]);
-        fact.resource = "dtmf".into();
-        fact.about = self.id;
-        let mut unit = Unit::default();
-        self.calls.rows().tell(&mut unit, fact);
-        self.calls.deps.store.commit(unit).await
-    }
-
-    /// Asks the engine to end the leg. The row becomes `hangup` when the engine reports it.
-    pub(super) async fn end(&mut self, why: Reason) -> Result<()> {
+    /// Asks the engine to end the leg, and writes `with` beside. The row becomes `hangup` when the engine reports it.
+    pub(super) async fn end(&mut self, why: Reason, mut with: Row) -> Result<()> {
         let Some(next) = self.status.ending(self.facts.direction) else { return Ok(()) };
         self.status = next;
         self.asked = why;
-        self.write(patch([("status", json!(next.name()))]), next.name()).await?;
+        with.insert("status".to_owned(), json!(next.name()));
+        self.write(with, next.name()).await?;
         if let Err(error) = self.voice(Command::Hangup { cause: why.cause() }).await {
             // the engine has no such leg: it is over already
             tracing::debug!(call = %self.id, %error, "nothing to hang up");
@@ -333,7 +317,7 @@ impl Session {
 
     async fn delete(&mut self, reply: Reply<Row>) -> Result<()> {
         self.delete = true;
-        self.end(Reason::Normal).await?;
+        self.end(Reason::Normal, Row::new()).await?;
         let _ = reply.send(Ok(self.row.clone()));
         Ok(())
     }
@@ -381,7 +365,7 @@ impl Living for Session {
             Msg::CutShort(turn, reply) => self.cut_short(turn, reply).await?,
             Msg::Fetched(action, sounds) => self.fetched(action, sounds).await?,
             Msg::End(why, reply) => {
-                self.end(why).await?;
+                self.end(why, Row::new()).await?;
                 reply.map(|reply| reply.send(Ok(self.row.clone())));
             }
             Msg::Delete(reply) => self.delete(reply).await?,
@@ -390,7 +374,7 @@ impl Living for Session {
             Msg::Bridge(word) => self.bridged(word).await?,
             Msg::Minute => self.minute(me).await?,
             Msg::TooLong => {
-                self.end(Reason::Timeout).await?;
+                self.end(Reason::Timeout, Row::new()).await?;
                 tracing::debug!(call = %self.id, cause = CAUSE_DURATION, "time is up");
             }
             Msg::Wait | Msg::Done => {}

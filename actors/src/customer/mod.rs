@@ -98,7 +98,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .on(&customers, metadata::set_metadata)
         .on(&customers, billing_account::set_billing_account)
         .on(&customers, identity_verification::set_identity_verification)
-        .on(&customers, profile::profile)
+        .direct(&customers, profile::profile)
         .on(&customers, standing::standing)
         .resource(&ACCESSKEY)
         .create(&customers, accesskey::create)

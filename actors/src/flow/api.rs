@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::variables::Texts;
 
-pub(crate) use super::option::{DigitsSend, HangupReason, Instruction, Play, Talk};
+pub(crate) use super::option::{DigitsSend, Hangup, HangupReason, Instruction, Play, Talk};
 pub(crate) use super::state::Turn;
 
 /// Checks actions as if they were saved as a flow, and answers them with their ids. None is no error.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use protocol::ports::{Journal, Unit};
+use protocol::time::Time;
 use protocol::{Context, Result, Row, Scope, read};
 use serde::Deserialize;
 use serde_json::json;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use super::action::{Action, Media};
 use super::flows::Flows;
+use super::machine::{Effect, Input, step};
 use super::run::Subject;
 use super::state::{BUDGET, State};
 use super::variables::{Texts, Variables};
@@ -26,6 +28,8 @@ pub(super) struct Birth {
     pub(super) reference_activeflow_id: Uuid,
     /// What the thing that it runs for offers by now.
     pub(super) media: Media,
+    /// Its first action waits for the word of the call that it is for.
+    pub(super) waits: bool,
     /// Its place in a chain of flows that follow one another.
     pub(super) complete_count: u32,
     pub(super) variables: Sources,
@@ -61,7 +65,7 @@ impl Flows {
         read(&self.flow_rows().get(scope, flow_id).await?)
     }
 
-    /// Adds a new activeflow to a unit: its row and where it stands, which is before the first action.
+    /// Adds a new activeflow to a unit: its row and where it stands.
     pub(super) fn draft(&self, unit: &mut Unit, birth: Birth, by: &Context) -> Result<(Row, State)> {
         let mut system = birth.activeflow_variables();
         let Birth { id, program, reference_type, reference_id, reference_activeflow_id, .. } = birth;
@@ -73,6 +77,7 @@ impl Flows {
         }
         let names = if program.flow_id.is_nil() { id } else { program.flow_id };
         let state = State::new(names, birth.media, program.actions, variables, BUDGET);
+        let state = if birth.waits { state } else { begun(state, self.deps.clock.now()) };
         let mut row = birth.columns;
         row.extend(state.columns());
         row.extend([
@@ -99,6 +104,15 @@ impl Flows {
     }
 }
 
+/// At the first action for which anything outside is to be done, so that both are stored at once. A flow of which
+/// more is to be told begins when its actor does.
+fn begun(state: State, now: Time) -> State {
+    match step(&state, Input::Start, now) {
+        Ok((begun, effects)) if effects.iter().all(Effect::is_begin) => begun,
+        Ok(_) | Err(_) => state,
+    }
+}
+
 impl Birth {
     fn activeflow_variables(&self) -> Texts {
         let named = |(name, value): (&str, String)| (format!("{ACTIVEFLOW}.{name}"), value);
@@ -119,6 +133,7 @@ impl Birth {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::check;
 
     #[test]
     fn the_count_of_a_chain_is_a_variable_that_the_next_flow_reads() {
@@ -129,6 +144,7 @@ mod tests {
             reference_id: Uuid::nil(),
             reference_activeflow_id: Uuid::nil(),
             media: Media::NonRtc,
+            waits: false,
             complete_count: 3,
             variables: Sources::default(),
             columns: Row::new(),
@@ -136,6 +152,22 @@ mod tests {
         let (variables, _) = Variables::seed(None, Texts::new(), birth.activeflow_variables());
         assert_eq!(variables.next_complete_count(), Some(4));
         assert_eq!(variables.get("voipbin.activeflow.id"), Uuid::max().to_string());
+    }
+
+    #[test]
+    fn a_flow_begins_with_its_first_action_unless_there_is_more_to_tell() {
+        let begins = |actions: serde_json::Value| {
+            let actions = check::actions(&actions, Uuid::max(), &|_| false).expect("actions");
+            let state = State::new(Uuid::max(), Media::Rtc, actions, Variables::default(), BUDGET);
+            begun(state, Time::default()).waiting_for().map(|turn| turn.number)
+        };
+        let set = json!({"type": "variable_set", "option": {"key": "a", "value": "b"}});
+        let missing = json!({"type": "branch", "option": {"default_target_id": Uuid::max(), "target_ids": {}}});
+        assert_eq!(begins(json!([{"type": "beep"}])), Some(1));
+        assert_eq!(begins(json!([set, {"type": "beep"}])), Some(2));
+        // it ends at once, or an action fails: its actor says so
+        assert_eq!(begins(json!([set])), None);
+        assert_eq!(begins(json!([missing, {"type": "beep"}])), None);
     }
 
     #[test]

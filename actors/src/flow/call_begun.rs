@@ -13,7 +13,7 @@ use super::begin::{Birth, Program, Sources};
 use super::flows::Flows;
 use super::hear::Heard;
 use super::variables::{DIGITS, Texts};
-use crate::call::api::{CALL, EndCall, Reason};
+use crate::call::api::{CALL, EndCall, Finished, Reason};
 
 #[derive(Deserialize)]
 struct Call {
@@ -29,6 +29,8 @@ struct Call {
     /// Checked; what runs when there is no flow.
     actions: Vec<Action>,
     variables: Map<String, Value>,
+    #[serde(default)]
+    finished: Option<Finished>,
 }
 
 impl Call {
@@ -92,6 +94,7 @@ async fn begin(flows: &Arc<Flows>, call: Call) -> Result<()> {
         reference_id: call.id,
         reference_activeflow_id: Uuid::nil(),
         media: Media::Rtc,
+        waits: call.direction != "incoming",
         complete_count: 0,
         variables: Sources { before: None, external: texts(call.variables), system },
         columns: Row::new(),
@@ -120,9 +123,14 @@ pub(super) async fn ringing(flows: Arc<Flows>, event: Arc<Event>) -> Result<()> 
     }
 }
 
+/// The answer may be what the flow waited for.
 pub(super) async fn progressing(flows: Arc<Flows>, event: Arc<Event>) -> Result<()> {
     let call: Call = event.read()?;
-    flows.tell(call.activeflow_id, Heard::Start).await
+    flows.tell(call.activeflow_id, Heard::Start).await?;
+    match call.finished {
+        Some(finished) => flows.tell(call.activeflow_id, finished.into()).await,
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -19,14 +19,7 @@ struct Told {
 
 pub(super) async fn action_finished(flows: Arc<Flows>, event: Arc<Event>) -> Result<()> {
     let Told { activeflow_id, finished } = event.read()?;
-    flows.tell(activeflow_id, heard(finished)).await
-}
-
-fn heard(Finished { turn, error }: Finished) -> Heard {
-    match error.is_empty() {
-        true => Heard::Finished(turn),
-        false => Heard::Failed(turn, error),
-    }
+    flows.tell(activeflow_id, finished.into()).await
 }
 
 #[derive(Deserialize)]
@@ -51,20 +44,4 @@ struct Gone {
 pub(super) async fn hangup(flows: Arc<Flows>, event: Arc<Event>) -> Result<()> {
     let Gone { activeflow_id } = event.read()?;
     flows.tell(activeflow_id, Heard::Stop).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::flow::state::Turn;
-
-    #[test]
-    fn an_error_in_the_report_is_a_failure_of_that_turn() {
-        let turn = Turn { action_id: Uuid::max(), number: 7 };
-        for (error, expected) in
-            [("", Heard::Finished(turn)), ("no sound", Heard::Failed(turn, "no sound".to_owned()))]
-        {
-            assert_eq!(heard(Finished { turn, error: error.to_owned() }), expected);
-        }
-    }
 }

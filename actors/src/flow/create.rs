@@ -61,6 +61,7 @@ pub(super) async fn create(flows: Arc<Flows>, by: Context, mut row: Row) -> Resu
         reference_id: Uuid::nil(),
         reference_activeflow_id: Uuid::nil(),
         media: Media::of_reference(REFERENCE),
+        waits: false,
         complete_count: 0,
         variables: Sources { external: texts(wish.variables), ..Sources::default() },
         columns: row,

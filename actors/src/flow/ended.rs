@@ -42,6 +42,7 @@ impl Flows {
             reference_id: of.reference_id,
             reference_activeflow_id: of.id,
             media: offered(&of.reference_type),
+            waits: false,
             complete_count,
             variables: Sources { before: Some(last.variables().clone()), ..Sources::default() },
             columns: Row::new(),
@@ -61,8 +62,6 @@ fn offered(reference_type: &str) -> Media {
 #[derive(Deserialize)]
 struct Ended {
     id: Uuid,
-    status: String,
-    reference_type: String,
     reference_id: Uuid,
 }
 
@@ -72,12 +71,14 @@ struct Call {
     status: String,
 }
 
+pub(super) fn is_of_a_call(event: &Event) -> bool {
+    let says = |name: &str, value: &str| event.data.get(name).is_some_and(|said| said == value);
+    says("status", "ended") && says("reference_type", "call")
+}
+
 /// A call whose flow has ended has nothing more to say.
 pub(super) async fn hang_up(flows: Arc<Flows>, event: Arc<Event>) -> Result<()> {
     let ended: Ended = event.read()?;
-    if ended.status != "ended" || ended.reference_type != "call" {
-        return Ok(());
-    }
     let by = super::flows::on_behalf(&event)?;
     let call = match flows.deps.op(&CALL, Op::Get(ended.reference_id), Value::Null, &by).await {
         Ok(Value::Object(call)) => read::<Call>(&call)?,

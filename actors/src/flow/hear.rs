@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::flows::Flows;
 use super::machine::{Input, Outcome};
 use super::state::Turn;
+use crate::call::api::Finished;
 
 /// What a call can say to its activeflow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,15 @@ impl From<Heard> for Input {
     }
 }
 
+impl From<Finished> for Heard {
+    fn from(Finished { turn, error }: Finished) -> Heard {
+        match error.is_empty() {
+            true => Heard::Finished(turn),
+            false => Heard::Failed(turn, error),
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 pub(super) struct Hear {
     pub(super) heard: Heard,
@@ -49,5 +59,20 @@ pub(super) async fn hear(flows: Arc<Flows>, by: Context, id: Uuid, hear: Hear) -
     match flows.give(&by, id, hear.heard.into()).await {
         Err(error) if matches!(error.status, Status::FailedPrecondition | Status::NotFound) => Ok(()),
         outcome => outcome.map(drop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_in_the_report_is_a_failure_of_that_turn() {
+        let turn = Turn { action_id: Uuid::max(), number: 7 };
+        for (error, expected) in
+            [("", Heard::Finished(turn)), ("no sound", Heard::Failed(turn, "no sound".to_owned()))]
+        {
+            assert_eq!(Heard::from(Finished { turn, error: error.to_owned() }), expected);
+        }
     }
 }

@@ -69,6 +69,16 @@ pub(crate) enum Effect {
     Ended { failure: Option<String> },
 }
 
+impl Effect {
+    /// Nothing but the beginning of an action.
+    pub(super) fn is_begin(&self) -> bool {
+        match self {
+            Effect::Changed | Effect::Run { .. } | Effect::Do { .. } => true,
+            Effect::Cancel { .. } | Effect::Failed { .. } | Effect::Ended { .. } => false,
+        }
+    }
+}
+
 /// # Errors
 /// The input is refused and nothing changed: an unknown target or frame, too many variables or frames, a flow
 /// that has ended.

@@ -115,7 +115,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .follow(&flows, "call_action_finished", "call_action_finished", call_heard::action_finished)
         .follow(&flows, "dtmf_received", "dtmf_received", call_heard::dtmf_received)
         .follow(&flows, "call_hangup", "call_hangup", call_heard::hangup)
-        .follow(&flows, "activeflow_updated", "ended", ended::hang_up)
+        .follow_if(&flows, ("activeflow_updated", ended::is_of_a_call), "ended", ended::hang_up)
         .follow(&flows, "customer_deleted", "customer_deleted", customer_deleted::delete_all)
         .child(Child::live("activeflows", &flows.live, &Arc::new(recover::Runs(flows.clone()))))
 }

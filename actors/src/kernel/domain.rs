@@ -17,6 +17,8 @@ use super::{Child, Rows};
 
 type Reply = BoxFuture<'static, Result<Value>>;
 type Handler = Box<dyn Fn(Context, Uuid, Value) -> Reply + Send + Sync>;
+/// Told by the event alone.
+type Wanted = fn(&Event) -> bool;
 type Take = Box<dyn Fn(Arc<Event>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 /// What a handler is registered for.
@@ -33,8 +35,7 @@ struct Follower {
     /// Names it in dead events; unique in the domain.
     name: &'static str,
     pattern: &'static str,
-    /// Only events of services that are not ours.
-    foreign: bool,
+    wanted: Wanted,
     take: Take,
 }
 
@@ -114,8 +115,8 @@ impl Domain {
         self
     }
 
-    /// As [`Domain::on`], for a handler that only passes the command to a live thing and awaits its reply:
-    /// it waits in that thing's mailbox and takes no worker.
+    /// As [`Domain::on`], for a handler that takes no worker: it only passes the command to a live thing and waits
+    /// in that thing's mailbox, or only reads.
     pub fn direct<S, C: Command, F>(
         mut self,
         state: &Arc<S>,
@@ -196,7 +197,7 @@ impl Domain {
     /// Runs `handle` on every event that `pattern` covers (exact, `call_*`, `*`), whoever published it,
     /// once per domain, in order per row. It may run twice for one event: it must not matter.
     pub fn follow<S, F>(
-        mut self,
+        self,
         state: &Arc<S>,
         pattern: &'static str,
         name: &'static str,
@@ -206,15 +207,14 @@ impl Domain {
         S: Send + Sync + 'static,
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        self.followers.push(follower(state, (pattern, name, false), handle));
-        self
+        self.follow_if(state, (pattern, |_| true), name, handle)
     }
 
-    /// As [`Domain::follow`], but only events that no node of this platform has committed.
-    pub fn overhear<S, F>(
+    /// As [`Domain::follow`], but only the events for which `wanted` holds: the others are not even brought.
+    pub fn follow_if<S, F>(
         mut self,
         state: &Arc<S>,
-        pattern: &'static str,
+        (pattern, wanted): (&'static str, Wanted),
         name: &'static str,
         handle: fn(Arc<S>, Arc<Event>) -> F,
     ) -> Self
@@ -222,7 +222,9 @@ impl Domain {
         S: Send + Sync + 'static,
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        self.followers.push(follower(state, (pattern, name, true), handle));
+        let state = state.clone();
+        let take: Take = Box::new(move |event| Box::pin(handle(state.clone(), event)));
+        self.followers.push(Follower { pattern, wanted, name, take });
         self
     }
 
@@ -317,6 +319,10 @@ impl Domain {
         mine.map(|follower| follower.name).collect()
     }
 
+    pub(super) fn follows(&self, event: &Event) -> bool {
+        self.followers.iter().any(|follower| follower.wants(event))
+    }
+
     pub fn follows_anything(&self) -> bool {
         !self.followers.is_empty()
     }
@@ -330,23 +336,9 @@ impl Domain {
 }
 
 impl Follower {
-    /// Services of VoIPBIN do not say which resource their events are about.
     fn wants(&self, event: &Event) -> bool {
-        event::covers(self.pattern, &event.r#type) && (!self.foreign || event.resource.is_empty())
+        event::covers(self.pattern, &event.r#type) && (self.wanted)(event)
     }
-}
-
-fn follower<S, F>(
-    state: &Arc<S>,
-    (pattern, name, foreign): (&'static str, &'static str, bool),
-    handle: fn(Arc<S>, Arc<Event>) -> F,
-) -> Follower
-where
-    S: Send + Sync + 'static,
-    F: Future<Output = Result<()>> + Send + 'static,
-{
-    let state = state.clone();
-    Follower { pattern, name, foreign, take: Box::new(move |event| Box::pin(handle(state.clone(), event))) }
 }
 
 fn slot(verb: &'static Verb) -> Slot {

@@ -46,8 +46,12 @@ pub struct Follow {
 
 #[async_trait]
 impl Subscribe for Follow {
+    fn wants(&self, event: &Event) -> bool {
+        event.resource != DEAD_EVENT.name && self.mailbox.domain().follows(event)
+    }
+
     async fn deliver(&self, event: Arc<Event>) -> Result<()> {
-        if event.resource == DEAD_EVENT.name {
+        if !self.wants(&event) {
             return Ok(());
         }
         let followers = self.mailbox.domain().followers(&event);

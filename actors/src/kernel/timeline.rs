@@ -23,7 +23,7 @@ pub static TIMELINE_EVENT: Resource = Resource::new(
 
 /// The entry of an event. What no domain declares has no view.
 pub(crate) fn entry(resource: Option<&Resource>, event: &Event) -> Row {
-    let view = resource.map(|resource| resource.view(&event.data));
+    let view = resource.map_or(Value::Null, |resource| Value::Object(resource.view(&event.data)));
     let mut row = Row::from_iter([
         ("customer_id".to_owned(), json!(event.customer_id().unwrap_or_default())),
         ("event_type".to_owned(), json!(event.r#type)),
@@ -31,7 +31,7 @@ pub(crate) fn entry(resource: Option<&Resource>, event: &Event) -> Row {
         ("resource_type".to_owned(), json!(resource.map_or(&*event.resource, |resource| resource.name))),
         ("resource_id".to_owned(), json!(event.row_id().unwrap_or_default())),
         ("activeflow_id".to_owned(), json!(activeflow_of(event))),
-        ("data".to_owned(), json!(view)),
+        ("data".to_owned(), view),
     ]);
     // services of VoIPBIN send neither
     if !event.id.is_nil() {

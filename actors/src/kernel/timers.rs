@@ -40,7 +40,7 @@ pub fn timers(deps: &Deps) -> Child {
 }
 
 async fn run(deps: Deps) -> Result<()> {
-    let mut committed = deps.store.committed();
+    let mut timed = deps.store.timed();
     let mut firing = Firing {
         deps: deps.clone(),
         requests: FuturesUnordered::new(),
@@ -48,7 +48,7 @@ async fn run(deps: Deps) -> Result<()> {
         tries: HashMap::new(),
     };
     loop {
-        committed.mark_unchanged();
+        timed.mark_unchanged();
         let next = firing.read().await?;
         let now = deps.clock.now();
         let (due, later): (Vec<_>, Vec<_>) = next.into_iter().partition(|timer| timer.at <= now);
@@ -59,7 +59,7 @@ async fn run(deps: Deps) -> Result<()> {
             later.first().and_then(|timer| (timer.at - now).to_std().ok()).unwrap_or(LONGEST).min(LONGEST);
         tokio::select! {
             Some(answered) = firing.requests.next() => firing.settle(answered).await?,
-            changed = timeout(wait, committed.changed()) => match changed {
+            changed = timeout(wait, timed.changed()) => match changed {
                 Ok(Err(_)) => return Ok(()),
                 Ok(Ok(())) => sleep(GATHER).await,
                 Err(_) => {}

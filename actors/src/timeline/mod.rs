@@ -37,7 +37,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .mount(Mount::new("aggregated-events", Locate::Collection(aggregated), Ops::NONE))
         .resource(&DEAD_EVENT)
         .on(&state, replay::replay)
-        .overhear(&state, "*", "record", record::record)
+        .follow_if(&state, ("*", record::is_foreign), "record", record::record)
         .follow(&state, "customer_deleted", "forget", customer_deleted::forget)
 }
 

@@ -8,6 +8,11 @@ use protocol::{Catalog, Event, Resource, Result, Status};
 use super::rows;
 use crate::kernel::timeline;
 
+/// Services of VoIPBIN do not say which resource their events are about.
+pub(super) fn is_foreign(event: &Event) -> bool {
+    event.resource.is_empty()
+}
+
 pub(super) async fn record(deps: Arc<Deps>, event: Arc<Event>) -> Result<()> {
     let resource = resource(deps.catalog()?, &event.r#type);
     let mut unit = Unit::default();

@@ -25,12 +25,13 @@ struct Envelope<'e> {
     data: Row,
 }
 
+pub(super) fn is_for_a_customer(event: &Event) -> bool {
+    is_delivered(&event.publisher, &event.r#type) && event.customer_id().is_some()
+}
+
 /// Stores the delivery of an event to its customer's address. Again for the same event, it is there already.
 pub(super) async fn deliver(state: Arc<Webhooks>, event: Arc<Event>) -> Result<()> {
     let Some(customer) = event.customer_id() else { return Ok(()) };
-    if !is_delivered(&event.publisher, &event.r#type) {
-        return Ok(());
-    }
     // what no domain declares has no view, and what has no view does not leave
     let Some(entry) = state.deps.catalog()?.named(&event.resource) else { return Ok(()) };
     let Some(profile) = profile(&state, customer).await? else { return Ok(()) };

@@ -62,7 +62,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .ask(&state, enqueue::send)
         .on(&state, attempt::attempt)
         .on(&state, retry::retry)
-        .follow(&state, "*", "deliver", enqueue::deliver)
+        .follow_if(&state, ("*", enqueue::is_for_a_customer), "deliver", enqueue::deliver)
         .follow(&state, "customer_deleted", "forget", customer_deleted::forget)
 }
 

@@ -67,7 +67,9 @@ impl Bus for MemoryBus {
         let event: Arc<Event> = Arc::new(serde_json::from_slice(&bytes).map_err(Error::internal)?);
         // Places in the lanes are taken here, before the first wait: the order of calls is the order of
         // deliveries. A send without watchers fails, which is no failure.
-        let lanes: Vec<_> = self.broker.subscriptions().values().map(|s| s.enter(&event)).collect();
+        let lane = event.lane();
+        let lanes: Vec<_> =
+            self.broker.subscriptions().values().filter_map(|all| all.enter(&event, lane)).collect();
         let _ = self.broker.0.live.send(event.clone());
         let done = join_all(lanes.into_iter().map(|lane| lane.deliver(event.clone()))).await;
         done.into_iter().collect()

@@ -28,6 +28,11 @@ pub(crate) trait Dialect: sealed::Sealed + Database<Arguments: Clone + Sync> {
     const ALONE: bool;
     /// Takes the write lock at once: a deferred upgrade fails instead of waiting.
     const BEGIN: &'static str;
+    /// Fails when the change before it has matched nothing, where that can be said in SQL: there a whole transaction
+    /// is one text.
+    const GUARD: Option<&'static str>;
+    /// After `LIMIT`, with one value.
+    const LIMIT: &'static str;
     /// What the writer says on a new connection.
     const SETUP: &'static [&'static str];
     /// After the columns of a new table.
@@ -65,7 +70,7 @@ pub(crate) trait Dialect: sealed::Sealed + Database<Arguments: Clone + Sync> {
     /// last that ran.
     fn run(
         conn: &mut Self::Connection,
-        statements: &[Statement],
+        statements: &[&Statement],
     ) -> impl Future<Output = Result<Vec<u64>, Failed>> + Send;
     fn fetch(
         conn: &mut Self::Connection,

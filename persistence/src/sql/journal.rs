@@ -29,7 +29,8 @@ fn put<D: Dialect>(entry: &Entry) -> Result<Statement> {
         .with(Kind::Id, entry.id.to_string())?
         .with(Kind::Id, entry.parent.to_string())?
         .with(Kind::Text, entry.node.as_str())?
-        .with(Kind::Json, entry.data.clone())
+        .with(Kind::Json, entry.data.clone())?
+        .with(Kind::Int, 0)
 }
 
 pub(super) fn of_kind(kind: &str) -> Result<Statement> {

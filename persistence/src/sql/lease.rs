@@ -48,7 +48,7 @@ impl Lease {
         let read = Statement::new("SELECT epoch FROM nodes WHERE node = ?");
         let read = read.with(Kind::Text, node).map_err(encode)?;
         let mut open = conn.begin_with(D::BEGIN.into_sql_str()).await?;
-        D::run(&mut open, &[rise]).await.map_err(|Failed { cause, .. }| cause)?;
+        D::run(&mut open, &[&rise]).await.map_err(|Failed { cause, .. }| cause)?;
         let rows = D::fetch(&mut open, read).await?;
         let epoch = rows.first().map(|row| D::pull(row, 0, Kind::Int)).transpose()?;
         open.commit().await?;

@@ -127,7 +127,7 @@ impl<'c, D: Dialect> Migration<'c, D> {
             .with(Kind::Text, name)?
             .with(Kind::Text, sql)?
             .with(Kind::Time, time::stamp(SystemClock.now()))?;
-        D::run(self.conn, &[record]).await.map(drop).map_err(|Failed { cause, .. }| failed(cause))
+        D::run(self.conn, &[&record]).await.map(drop).map_err(|Failed { cause, .. }| failed(cause))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! All changes of a node go through one writer, so the order of the outbox is the order of commits.
 
+mod batch;
 mod dialect;
 mod failure;
 mod figures;
@@ -34,7 +35,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use dialect::Dialect;
-use job::{Job, Step};
+use job::{Job, Step, Wakes};
 use lease::Lease;
 use pulse::Pulse;
 use read::Reader;
@@ -116,7 +117,7 @@ impl<D: Dialect> SqlStore<D> {
         Ok(self.reader.rows(resource, Statement::get(resource, id, scope)?).await?.pop())
     }
 
-    async fn run(&self, steps: Vec<Step>, wakes: bool) -> Result<()> {
+    async fn run(&self, steps: Vec<Step>, wakes: Wakes) -> Result<()> {
         self.writer.commit(Job::new(steps, wakes)).await
     }
 
@@ -128,17 +129,17 @@ impl<D: Dialect> SqlStore<D> {
     async fn look_after(&self, own: &Lease, gone: &Lease) -> Result<()> {
         let (taken, mut steps) = gone.inherit(&self.node)?;
         steps.push(own.extend()?);
-        self.run(steps, true).await?;
+        self.run(steps, Wakes::ALL).await?;
         loop {
-            let pending = outbox::pending(&taken.node, 0, INHERITED)?;
+            let pending = outbox::pending::<D>(&taken.node, 0, INHERITED)?;
             let events = self.reader.all(pending, outbox::read::<D>).await?;
             if events.is_empty() {
-                return self.run(vec![taken.end()?], false).await;
+                return self.run(vec![taken.end()?], Wakes::NOBODY).await;
             }
             let mut steps = taken.take_events(&self.node, events)?;
             // however much there is, this node must not look dead meanwhile
             steps.push(own.extend()?);
-            self.run(steps, true).await?;
+            self.run(steps, Wakes::ALL).await?;
         }
     }
 }
@@ -159,7 +160,8 @@ async fn adopt_own<D: Dialect>(conn: &mut D::Connection, node: &str) -> Result<(
         false => &["UPDATE timers SET node = ? WHERE node = ''"],
     };
     let all = all.iter().map(|sql| Statement::new(*sql).with(Kind::Text, node)).collect::<Result<Vec<_>>>();
-    let done = D::run(conn, &all.map_err(Unopened::Migrate)?).await;
+    let all = all.map_err(Unopened::Migrate)?;
+    let done = D::run(conn, &all.iter().collect::<Vec<_>>()).await;
     done.map(drop).map_err(|failed| Unopened::Connect(failed.cause))
 }
 
@@ -228,14 +230,14 @@ impl<D: Dialect> Store for SqlStore<D> {
     }
 
     async fn timers(&self, most: u32) -> Result<Vec<Timer>> {
-        self.reader.all(timers::next(&self.node, most)?, timers::read::<D>).await
+        self.reader.all(timers::next::<D>(&self.node, most)?, timers::read::<D>).await
     }
 
     async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Arc<Event>)>> {
         if let Some(facts) = self.tail.after(after, most) {
             return Ok(facts);
         }
-        self.reader.all(outbox::pending(&self.node, after, most)?, outbox::read::<D>).await
+        self.reader.all(outbox::pending::<D>(&self.node, after, most)?, outbox::read::<D>).await
     }
 
     async fn forget(&self, delivered: &[i64]) -> Result<()> {
@@ -243,7 +245,7 @@ impl<D: Dialect> Store for SqlStore<D> {
         if steps.is_empty() {
             return Ok(());
         }
-        self.run(steps, false).await?;
+        self.run(steps, Wakes::NOBODY).await?;
         self.tail.forget(delivered);
         Ok(())
     }
@@ -252,9 +254,13 @@ impl<D: Dialect> Store for SqlStore<D> {
         self.writer.committed()
     }
 
+    fn timed(&self) -> watch::Receiver<u64> {
+        self.writer.timed()
+    }
+
     async fn renew(&self, serves: &[&str]) -> Result<()> {
         match &self.lease {
-            Some(lease) => self.run(vec![lease.renew(serves)?], false).await,
+            Some(lease) => self.run(vec![lease.renew(serves)?], Wakes::NOBODY).await,
             None => Ok(()),
         }
     }
@@ -268,7 +274,7 @@ impl<D: Dialect> Store for SqlStore<D> {
 
     async fn doubt(&self, node: &str) -> Result<()> {
         match self.lease.as_ref().is_some_and(|own| own.node != node) {
-            true => self.run(vec![lease::doubt(node)?], false).await,
+            true => self.run(vec![lease::doubt(node)?], Wakes::NOBODY).await,
             false => Ok(()),
         }
     }
@@ -286,7 +292,7 @@ impl<D: Dialect> Store for SqlStore<D> {
             return Ok(false);
         }
         match self.left(lease::left_residents(node, residents)?).await? {
-            Some(gone) => won(self.run(gone.adopt(&self.node, residents)?, false).await),
+            Some(gone) => won(self.run(gone.adopt(&self.node, residents)?, Wakes::NOBODY).await),
             None => Ok(false),
         }
     }
@@ -295,13 +301,13 @@ impl<D: Dialect> Store for SqlStore<D> {
         let values = "INSERT INTO agreed (name, value) VALUES (?, ?)";
         let decide = Statement::new(format!("{values} {}", D::upsert("name", &["value"])));
         let decide = decide.with(Kind::Text, name)?.with(Kind::Text, value)?;
-        self.run(vec![Step::Plain(decide)], false).await
+        self.run(vec![Step::Plain(decide)], Wakes::NOBODY).await
     }
 
     async fn agree(&self, name: &str, value: &str) -> Result<String> {
         let first = Statement::new("INSERT INTO agreed (name, value) VALUES (?, ?)");
         let first = first.with(Kind::Text, name)?.with(Kind::Text, value)?;
-        match self.run(vec![Step::Insert(first)], false).await {
+        match self.run(vec![Step::Insert(first)], Wakes::NOBODY).await {
             Err(error) if error.status == Status::AlreadyExists => {}
             outcome => return outcome.map(|()| value.to_owned()),
         }
@@ -316,7 +322,7 @@ impl<D: Dialect> Store for SqlStore<D> {
 
     async fn backlog(&self, most: u32) -> Result<(u64, Option<Arc<Event>>)> {
         let counted = self.reader.all(outbox::count(&self.node, most)?, read::count::<D>).await?;
-        let oldest = self.reader.all(outbox::pending(&self.node, 0, 1)?, outbox::read::<D>).await?;
+        let oldest = self.reader.all(outbox::pending::<D>(&self.node, 0, 1)?, outbox::read::<D>).await?;
         Ok((counted.first().copied().unwrap_or_default(), oldest.into_iter().next().map(|(_, event)| event)))
     }
 
@@ -330,7 +336,7 @@ impl<D: Dialect> Store for SqlStore<D> {
     async fn close(&self) {
         if let Some(end) = self.lease.as_ref().and_then(|lease| lease.end().ok()) {
             // or it ends by itself, a little later
-            let _ = self.run(vec![end], false).await;
+            let _ = self.run(vec![end], Wakes::NOBODY).await;
         }
         self.writer.close().await;
         self.reader.close().await;

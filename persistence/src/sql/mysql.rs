@@ -22,6 +22,8 @@ const BUSY: [u16; 2] = [1205, 1213];
 impl Dialect for MySql {
     const ALONE: bool = false;
     const BEGIN: &'static str = "START TRANSACTION";
+    const GUARD: Option<&'static str> = None;
+    const LIMIT: &'static str = "?";
     /// A row that another node holds must not stop the writer for MySQL's 50 s, nor a table a migration for
     /// a day. READ COMMITTED locks rows
     /// and not the gaps between them. Strict, so that nothing is cut to fit.
@@ -109,7 +111,7 @@ impl Dialect for MySql {
         raw_sql(sql).execute(conn).await.map(drop)
     }
 
-    async fn run(conn: &mut MySqlConnection, statements: &[Statement]) -> Result<Vec<u64>, Failed> {
+    async fn run(conn: &mut MySqlConnection, statements: &[&Statement]) -> Result<Vec<u64>, Failed> {
         let mut matched = Vec::with_capacity(statements.len());
         for statement in statements {
             let done = async {

@@ -16,11 +16,12 @@ use super::statement::Statement;
 pub(super) fn add(node: &str, event: Arc<Event>) -> Result<Step> {
     let text = serde_json::to_string(event.as_ref()).map_err(Error::internal)?;
     let add = Statement::new("INSERT INTO outbox (node, event, seq) VALUES (?, ?, ?)");
-    Ok(Step::Told(add.with(Kind::Text, node)?.with(Kind::Text, text)?, event))
+    Ok(Step::Told(add.with(Kind::Text, node)?.with(Kind::Text, text)?.with(Kind::Int, 0)?, event, 0))
 }
 
-pub(super) fn pending(node: &str, after: i64, most: u32) -> Result<Statement> {
-    Statement::new("SELECT seq, event FROM outbox WHERE node = ? AND seq > ? ORDER BY seq LIMIT ?")
+pub(super) fn pending<D: Dialect>(node: &str, after: i64, most: u32) -> Result<Statement> {
+    let of = "SELECT seq, event FROM outbox WHERE node = ? AND seq > ? ORDER BY seq LIMIT";
+    Statement::new(format!("{of} {}", D::LIMIT))
         .with(Kind::Text, node)?
         .with(Kind::Int, after)?
         .with(Kind::Int, most)

@@ -21,12 +21,18 @@ const FULL: u32 = 13;
 const FULL_SHM: u32 = 4874;
 
 /// Texts of at most so many statements stay prepared.
-const KEPT: usize = 16;
+const KEPT: usize = 24;
 
 impl Dialect for Sqlite {
     const ALONE: bool = true;
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
-    const SETUP: &'static [&'static str] = &[];
+    /// There is no integer as large as that one is small.
+    const GUARD: Option<&'static str> =
+        Some("SELECT abs(changes() - 9223372036854775807 - 1) WHERE changes() = 0");
+    /// For a limit that is a parameter and nothing else it prepares the statement anew, each time.
+    const LIMIT: &'static str = "? + 0";
+    /// What a statement keeps in case it fails is small, and else a file is made for it.
+    const SETUP: &'static [&'static str] = &["PRAGMA temp_store = MEMORY"];
     const OPTIONS: &'static str = "";
     const FORCE: Option<&'static str> = None;
     const COLUMNS: &'static str = "SELECT t.name, c.name FROM sqlite_master t \
@@ -92,7 +98,7 @@ impl Dialect for Sqlite {
     }
 
     /// All in one text: each text that is sent costs a way to the connection's thread and back.
-    async fn run(conn: &mut SqliteConnection, statements: &[Statement]) -> Result<Vec<u64>, Failed> {
+    async fn run(conn: &mut SqliteConnection, statements: &[&Statement]) -> Result<Vec<u64>, Failed> {
         let failed = |at| move |cause| Failed { at, cause };
         let texts: Vec<&str> = statements.iter().map(|statement| statement.sql.as_ref()).collect();
         let values = statements.iter().flat_map(|statement| &statement.values);

@@ -34,6 +34,12 @@ impl Statement {
         Ok(self)
     }
 
+    /// Binds its last value, a number, instead of the one before.
+    pub(crate) fn number(&mut self, number: i64) {
+        self.values.pop();
+        self.values.push(Bound::Int(number));
+    }
+
     pub(crate) fn insert(resource: &Resource, row: &Row) -> Result<Self> {
         if row.get("id").is_none_or(Value::is_null) {
             return Err(Error::invalid("a row needs an id"));
@@ -95,7 +101,7 @@ impl Statement {
         if let Some(after) = &page.after {
             this.after(after)?;
         }
-        this.sql.to_mut().push_str(" ORDER BY tm_create DESC, id DESC LIMIT ?");
+        let _ = write!(this.sql.to_mut(), " ORDER BY tm_create DESC, id DESC LIMIT {}", D::LIMIT);
         this.with(Kind::Int, page.size)
     }
 

@@ -32,9 +32,9 @@ fn set<D: Dialect>(node: &str, timer: &Timer) -> Result<Statement> {
         .with(Kind::Text, node)
 }
 
-pub(super) fn next(node: &str, most: u32) -> Result<Statement> {
-    let of = "SELECT id, at, resource, verb, target, body FROM timers WHERE node = ? ORDER BY at, id LIMIT ?";
-    Statement::new(of).with(Kind::Text, node)?.with(Kind::Int, most)
+pub(super) fn next<D: Dialect>(node: &str, most: u32) -> Result<Statement> {
+    let of = "SELECT id, at, resource, verb, target, body FROM timers WHERE node = ? ORDER BY at, id LIMIT";
+    Statement::new(format!("{of} {}", D::LIMIT)).with(Kind::Text, node)?.with(Kind::Int, most)
 }
 
 pub(super) fn read<D: Dialect>(row: &D::Row) -> sqlx::Result<Timer> {

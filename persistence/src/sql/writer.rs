@@ -9,15 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
 use protocol::{Error, Result, Status};
-use sqlx::{ConnectOptions, Connection, SqlSafeStr};
+use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, timeout};
 
-use super::dialect::{Dialect, Failed, Fault};
+use super::batch::Batch;
+use super::dialect::Dialect;
 use super::failure::{self, Failure};
 use super::figures::Commits;
-use super::job::{Answer, Job, Told};
+use super::job::{Answer, Job, Wakes};
 use super::pulse::Pulse;
 use super::read::TRUSTED;
 use super::recent::Recent;
@@ -29,8 +30,8 @@ const MOST: usize = 256;
 /// Jobs that wait. Beyond that callers wait for a place, and not for long.
 const QUEUE: usize = 4 * MOST;
 const PLACE_LIMIT: Duration = Duration::from_secs(5);
-/// One transaction, and one commit: a database that is silent for longer is taken for gone.
-const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+/// One transaction: a database that is silent for longer is taken for gone.
+pub(super) const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How often a job that lost a deadlock is tried.
 const ATTEMPTS: u32 = 2;
@@ -42,6 +43,7 @@ pub(super) struct Writer {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
     committed: watch::Receiver<u64>,
+    timed: watch::Receiver<u64>,
     /// Where the database may stand still.
     pulse: Option<Pulse>,
 }
@@ -56,12 +58,13 @@ impl Writer {
         pulse: Option<Pulse>,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let (commits, committed) = watch::channel(0);
+        let (woken, committed, timed) = Woken::new();
         let (conn, figures) = (Some((conn, Instant::now())), Commits::default());
-        let task = Task::<D> { options, conn, last, commits, fence, recent, tail, figures };
+        let task = Task::<D> { options, conn, last, woken, fence, recent, tail, figures };
         #[expect(clippy::disallowed_methods, reason = "the writer owns its task and close() awaits it")]
         let task = tokio::spawn(task.run(queue));
-        Writer { jobs: Mutex::new(Some(jobs)), task: tokio::sync::Mutex::new(Some(task)), committed, pulse }
+        let (jobs, task) = (Mutex::new(Some(jobs)), tokio::sync::Mutex::new(Some(task)));
+        Writer { jobs, task, committed, timed, pulse }
     }
 
     pub(super) async fn commit(&self, (job, outcome): (Job, Answer)) -> Result<()> {
@@ -95,6 +98,10 @@ impl Writer {
         self.committed.clone()
     }
 
+    pub(super) fn timed(&self) -> watch::Receiver<u64> {
+        self.timed.clone()
+    }
+
     pub(super) fn is_alive(&self) -> bool {
         self.jobs().is_some_and(|jobs| !jobs.is_closed())
     }
@@ -116,12 +123,33 @@ impl Writer {
     }
 }
 
+/// Those who wait for commits.
+struct Woken {
+    outbox: watch::Sender<u64>,
+    timers: watch::Sender<u64>,
+}
+
+impl Woken {
+    fn new() -> (Self, watch::Receiver<u64>, watch::Receiver<u64>) {
+        let ((outbox, committed), (timers, timed)) = (watch::channel(0), watch::channel(0));
+        (Woken { outbox, timers }, committed, timed)
+    }
+
+    fn wake(&self, wakes: Wakes) {
+        for (who, wakes) in [(&self.outbox, wakes.outbox), (&self.timers, wakes.timers)] {
+            if wakes {
+                who.send_modify(|count| *count += 1);
+            }
+        }
+    }
+}
+
 struct Task<D: Dialect> {
     options: Options<D>,
     /// With the time of its last use. Gone after any doubt about its state; the next batch opens another.
     conn: Option<(D::Connection, Instant)>,
     last: i64,
-    commits: watch::Sender<u64>,
+    woken: Woken,
     /// What every transaction begins with, where another process may take this node's name.
     fence: Option<Statement>,
     recent: Option<Arc<Recent>>,
@@ -134,7 +162,7 @@ impl<D: Dialect> Task<D> {
         let mut jobs = Vec::with_capacity(MOST);
         while queue.recv_many(&mut jobs, MOST).await > 0 {
             jobs.retain(|job| !job.answer.is_closed());
-            match self.transact(&jobs).await {
+            match self.transact(&mut jobs).await {
                 // one job was refused, or the batch lost a deadlock: its neighbours must not pay for it
                 Err(failure) if failure.is_refusal() => {
                     for job in jobs.drain(..) {
@@ -150,18 +178,18 @@ impl<D: Dialect> Task<D> {
         }
     }
 
-    async fn alone(&mut self, job: Job) {
-        let mut outcome = self.transact(std::slice::from_ref(&job)).await;
+    async fn alone(&mut self, mut job: Job) {
+        let mut outcome = self.transact(std::slice::from_mut(&mut job)).await;
         for _ in 1..ATTEMPTS {
             if !matches!(&outcome, Err(failure) if failure.is_busy::<D>()) {
                 break;
             }
-            outcome = self.transact(std::slice::from_ref(&job)).await;
+            outcome = self.transact(std::slice::from_mut(&mut job)).await;
         }
         self.reply([job], outcome);
     }
 
-    async fn transact(&mut self, jobs: &[Job]) -> Result<Vec<Result<()>>, Failure> {
+    async fn transact(&mut self, jobs: &mut [Job]) -> Result<Vec<Result<()>>, Failure> {
         let since = Instant::now();
         let outcome = self.soundly(jobs).await;
         self.figures.ended(since, jobs.len(), &outcome);
@@ -169,13 +197,13 @@ impl<D: Dialect> Task<D> {
     }
 
     /// Bytes that make no sense can make the driver panic: the connection is gone with it, the writer goes on.
-    async fn soundly(&mut self, jobs: &[Job]) -> Result<Vec<Result<()>>, Failure> {
+    async fn soundly(&mut self, jobs: &mut [Job]) -> Result<Vec<Result<()>>, Failure> {
         let outcome = AssertUnwindSafe(self.together(jobs)).catch_unwind().await;
         outcome.unwrap_or(Err(Failure::Commit(sqlx::Error::WorkerCrashed)))
     }
 
     /// One transaction. The connection returns to its place only from a state that is known.
-    async fn together(&mut self, jobs: &[Job]) -> Result<Vec<Result<()>>, Failure> {
+    async fn together(&mut self, jobs: &mut [Job]) -> Result<Vec<Result<()>>, Failure> {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
@@ -183,36 +211,16 @@ impl<D: Dialect> Task<D> {
         if let Some(recent) = &self.recent {
             recent.hold(jobs.iter().flat_map(|job| &job.touches).copied());
         }
-        let mut conn = self.connection().await.map_err(Failure::Begin)?;
-        let mut last = self.last;
-        let begin = conn.begin_with(D::BEGIN.into_sql_str());
-        let mut open = within(SILENCE_LIMIT, begin).await.map_err(Failure::Begin)?;
-        let applied =
-            within(SILENCE_LIMIT, apply::<D>(&mut open, self.fence.as_ref(), jobs, &mut last)).await;
+        let conn = self.connection().await.map_err(Failure::Begin)?;
         // also when nothing is stored: a number is never tried twice
-        self.last = last;
-        match applied {
-            Ok(None) => Err(Failure::Fenced),
-            Ok(Some((answers, told))) if answers.iter().any(Result::is_ok) => {
-                within(SILENCE_LIMIT, open.commit()).await.map_err(uncommitted::<D>)?;
-                self.conn = Some((conn, Instant::now()));
-                self.tail.add(told);
-                Ok(answers)
-            }
-            Ok(Some((answers, _))) => {
-                if within(SILENCE_LIMIT, open.rollback()).await.is_ok() {
-                    self.conn = Some((conn, Instant::now()));
-                }
-                Ok(answers)
-            }
-            Err(cause) => {
-                let sound = matches!(cause, sqlx::Error::Database(_));
-                if sound && within(SILENCE_LIMIT, open.rollback()).await.is_ok() {
-                    self.conn = Some((conn, Instant::now()));
-                }
-                Err(Failure::Apply(cause))
-            }
-        }
+        jobs.iter_mut().for_each(|job| job.number(&mut self.last));
+        let batch = Batch { jobs, fence: self.fence.as_ref() };
+        let (outcome, conn) = batch.store::<D>(conn).await;
+        self.conn = conn.map(|conn| (conn, Instant::now()));
+        let answers = outcome?;
+        let stored = jobs.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
+        self.tail.add(stored.flat_map(|(job, _)| job.told()).collect());
+        Ok(answers)
     }
 
     async fn connection(&mut self) -> sqlx::Result<D::Connection> {
@@ -232,14 +240,13 @@ impl<D: Dialect> Task<D> {
         });
         match outcome {
             Ok(answers) => {
-                let mut woken = false;
+                let mut wakes = Wakes::NOBODY;
                 for (job, answer) in jobs.zip(answers) {
-                    woken |= job.wakes && answer.is_ok();
+                    wakes.outbox |= job.wakes.outbox && answer.is_ok();
+                    wakes.timers |= job.wakes.timers && answer.is_ok();
                     answered(job.answer, answer);
                 }
-                if woken {
-                    self.commits.send_modify(|count| *count += 1);
-                }
+                self.woken.wake(wakes);
             }
             Err(failure) => {
                 // what may be stored must be looked for
@@ -248,7 +255,7 @@ impl<D: Dialect> Task<D> {
                 jobs.for_each(|job| answered(job.answer, Err(error())));
                 if stored {
                     self.tail.doubt(self.last);
-                    self.commits.send_modify(|count| *count += 1);
+                    self.woken.wake(Wakes::ALL);
                 }
             }
         }
@@ -265,34 +272,6 @@ pub(super) async fn connect<D: Dialect>(options: &Options<D>) -> sqlx::Result<D:
         Ok(conn)
     })
     .await
-}
-
-/// `None`: this node is not itself any more.
-async fn apply<D: Dialect>(
-    conn: &mut D::Connection,
-    fence: Option<&Statement>,
-    jobs: &[Job],
-    last: &mut i64,
-) -> sqlx::Result<Option<(Vec<Result<()>>, Told)>> {
-    if let Some(fence) = fence {
-        let held = D::run(conn, std::slice::from_ref(fence)).await.map_err(|Failed { cause, .. }| cause)?;
-        if held != [1] {
-            return Ok(None);
-        }
-    }
-    let (mut answers, mut told) = (Vec::with_capacity(jobs.len()), Told::new());
-    for job in jobs {
-        answers.push(job.run::<D>(conn, jobs.len(), last, &mut told).await?);
-    }
-    Ok(Some((answers, told)))
-}
-
-/// A full disk or a lost lock is a clear no; after anything else the database may have stored it all.
-fn uncommitted<D: Dialect>(cause: sqlx::Error) -> Failure {
-    match failure::fault::<D>(&cause) {
-        Fault::Full | Fault::Busy => Failure::Apply(cause),
-        Fault::Other => Failure::Commit(cause),
-    }
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {

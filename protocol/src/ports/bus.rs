@@ -17,6 +17,11 @@ pub trait Serve: Send + Sync {
 /// Takes events. `Ok` means done for good: the bus forgets the event.
 #[async_trait]
 pub trait Subscribe: Send + Sync {
+    /// What it does not want it would only say `Ok` to: a bus may spare itself the delivery.
+    fn wants(&self, _event: &Event) -> bool {
+        true
+    }
+
     /// Bounded by the implementation: a subscriber that keeps failing sets the event aside itself.
     async fn deliver(&self, event: Arc<Event>) -> Result<()>;
 }

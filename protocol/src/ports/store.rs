@@ -165,8 +165,10 @@ pub trait Store: Send + Sync {
     async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Arc<Event>)>>;
     /// These events are delivered.
     async fn forget(&self, delivered: &[i64]) -> Result<()>;
-    /// Wakes when a commit has added events or timers.
+    /// Wakes when a commit has added events.
     fn committed(&self) -> tokio::sync::watch::Receiver<u64>;
+    /// Wakes when a commit has set timers.
+    fn timed(&self) -> tokio::sync::watch::Receiver<u64>;
 
     /// Says that this node is alive and what it serves, for another [`LEASE`].
     ///

@@ -33,9 +33,10 @@ impl Subscription {
         Subscription { state: Mutex::default(), lanes: Arc::default(), places: Semaphore::new(SIDE_BY_SIDE) }
     }
 
-    /// Takes the next place in the event's lane. Events about no row share one.
-    pub(super) fn enter(self: &Arc<Self>, event: &Event) -> Lane {
-        Lane { of: self.clone(), place: self.lanes.enter(event.lane()) }
+    /// Takes the next place in the event's lane, if anybody wants it. Events about no row share one.
+    pub(super) fn enter(self: &Arc<Self>, event: &Event, lane: Uuid) -> Option<Lane> {
+        let wanted = held(&self.state).members.iter().any(|(_, member)| member.wants(event));
+        wanted.then(|| Lane { of: self.clone(), place: self.lanes.enter(lane) })
     }
 
     /// Whose turn it is. None when the last member has just left.

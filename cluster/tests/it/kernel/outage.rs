@@ -66,6 +66,9 @@ impl Store for Switch {
     fn committed(&self) -> watch::Receiver<u64> {
         self.store.committed()
     }
+    fn timed(&self) -> watch::Receiver<u64> {
+        self.store.timed()
+    }
     async fn renew(&self, serves: &[&str]) -> Result<()> {
         self.through()?.renew(serves).await
     }

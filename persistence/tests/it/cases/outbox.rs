@@ -7,7 +7,11 @@ use protocol::ports::{Pending, Store, Unit};
 use tokio::time::{Duration, timeout};
 use uuid::Uuid;
 
+use super::timers::timer;
 use crate::sample::{call, fact, insert, told, write};
+
+/// A wake that does not come is one that never will.
+const LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn order_of_commits(store: Arc<dyn Store>) {
     let first = fact("first");
@@ -50,17 +54,22 @@ fn numbers(events: &[(i64, Arc<protocol::Event>)]) -> Vec<i64> {
 }
 
 pub(super) async fn commits_wake(store: Arc<dyn Store>) {
-    let mut committed = store.committed();
+    let (mut committed, mut timed) = (store.committed(), store.timed());
     committed.mark_unchanged();
+    timed.mark_unchanged();
     let row = Unit { writes: vec![insert(&call(Uuid::nil(), 1))], ..Unit::default() };
     store.commit(row).await.unwrap();
     assert!(!committed.has_changed().unwrap(), "a row alone is nobody's business");
     let event = Unit { events: vec![fact("one")], ..Unit::default() };
-    let timer = Unit { timers: vec![Pending::Cancel(Uuid::now_v7())], ..Unit::default() };
-    for unit in [event, timer] {
-        store.commit(unit).await.unwrap();
-        timeout(Duration::from_secs(5), committed.changed()).await.unwrap().unwrap();
-    }
+    store.commit(event).await.unwrap();
+    timeout(LIMIT, committed.changed()).await.unwrap().unwrap();
+    let cancelled = Unit { timers: vec![Pending::Cancel(Uuid::now_v7())], ..Unit::default() };
+    store.commit(cancelled).await.unwrap();
+    assert!(!timed.has_changed().unwrap(), "nothing is due for it");
+    let set = Unit { timers: vec![Pending::Set(timer("2026-01-01T00:00:00Z"))], ..Unit::default() };
+    store.commit(set).await.unwrap();
+    timeout(LIMIT, timed.changed()).await.unwrap().unwrap();
+    assert!(!committed.has_changed().unwrap(), "the outbox has nothing to send");
 }
 
 pub(super) async fn backlog(store: Arc<dyn Store>) {

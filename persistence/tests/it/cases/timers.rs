@@ -6,7 +6,7 @@ use protocol::ports::{Pending, Store, Timer, Unit};
 use serde_json::json;
 use uuid::Uuid;
 
-fn timer(at: &str) -> Timer {
+pub(super) fn timer(at: &str) -> Timer {
     Timer {
         id: Uuid::new_v4(),
         at: protocol::time::parse(at).unwrap(),

@@ -1,0 +1,31 @@
+//! A key that a caller pressed: a fact of its own, in line with those of its call.
+
+use protocol::ports::Unit;
+use protocol::{Result, Row};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::calls::{now, patch};
+use super::session::Session;
+
+impl Session {
+    /// `duration` in milliseconds.
+    pub(super) async fn digit(&mut self, digit: char, duration: u32) -> Result<()> {
+        let mut fact = self.calls.rows().fact("", &Row::new(), &self.by());
+        fact.r#type = "dtmf_received".into();
+        fact.data = patch([
+            ("id", json!(Uuid::now_v7())),
+            ("customer_id", json!(self.facts.customer_id)),
+            ("call_id", json!(self.id)),
+            ("activeflow_id", self.row.get("activeflow_id").cloned().unwrap_or_default()),
+            ("digit", json!(digit.to_string())),
+            ("duration", json!(duration)),
+            ("tm_create", now(&self.calls.deps)),
+        ]);
+        fact.resource = "dtmf".into();
+        fact.about = self.id;
+        let mut unit = Unit::default();
+        self.calls.rows().tell(&mut unit, fact);
+        self.calls.deps.store.commit(unit).await
+    }
+}

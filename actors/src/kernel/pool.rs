@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::Domain;
 use super::child::{Child, Halt, Started};
+use super::fault::{Faults, Message};
 use super::figures::{Figures, Queued};
 use super::inside::Inside;
 use super::tree::{Kind, Waiting};
@@ -57,6 +58,7 @@ pub struct Mailbox {
     figures: Arc<Figures>,
     /// Requests that wait in live things instead of the pool.
     direct: Inside,
+    faults: Arc<Faults>,
 }
 
 impl Mailbox {
@@ -68,6 +70,7 @@ impl Mailbox {
             credits: Arc::new(Semaphore::new(CREDITS)),
             event_credits: Arc::new(Semaphore::new(EVENT_CREDITS)),
             direct: Inside::default(),
+            faults: Arc::default(),
         }
     }
 
@@ -136,7 +139,9 @@ impl Mailbox {
         }
         let (reply, answer) = oneshot::channel();
         let (key, work) = (request.key(), Work::Request(Box::new(request), reply));
+        let turn = self.faults.pass(Message::Request, deadline).await?;
         self.send(key, Envelope { work, waits: self.figures.waits(), _credit: credit })?;
+        drop(turn);
         answered(deadline, answer).await
     }
 
@@ -152,7 +157,9 @@ impl Mailbox {
         let key = event.lane();
         let (reply, answer) = oneshot::channel();
         let work = Work::Event(name, event, deadline, reply);
+        let turn = self.faults.pass(Message::Event, deadline).await?;
         self.send(key, Envelope { work, waits: self.figures.waits(), _credit: credit })?;
+        drop(turn);
         answered(deadline, answer).await
     }
 
@@ -171,6 +178,7 @@ impl Mailbox {
             let (depth, waiting) = (mailbox.clone(), mailbox.clone());
             branch.depth(move || depth.depth());
             branch.waiting(move || waiting.waiting());
+            branch.faults(&mailbox.faults);
             async move {
                 let pool = mailbox.start(parent).await?;
                 let cell = pool.get_cell();

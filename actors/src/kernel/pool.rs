@@ -12,7 +12,7 @@ use ractor::factory::{
     DiscardHandler, DiscardReason, Factory, FactoryArguments, FactoryMessage, Job, JobOptions, Worker,
     WorkerId, queues::DefaultQueue, routing::StickyQueuerRouting,
 };
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus, SpawnErr};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Duration, Instant, timeout_at};
@@ -91,6 +91,12 @@ impl Mailbox {
     /// Waits until a request would be accepted: a consumer of a queue takes no more than that.
     pub async fn ready(&self) {
         let _ = self.credits.acquire().await;
+    }
+
+    /// Does its pool run? While the domain is down, everything is refused.
+    pub fn is_up(&self) -> bool {
+        let pool = self.pool.read().expect("nothing panics while it holds the mailbox");
+        pool.as_ref().is_some_and(|pool| pool.get_status() == ActorStatus::Running)
     }
 
     /// Has the domain answer the request, on the node where its item lives. Full: `Unavailable` at once, and

@@ -42,6 +42,18 @@
   value: {{ int $group.stopSeconds | quote }}
 - name: BRANCHLINE_GRPC
   value: {{ printf "%s:%d" $listen (int $.Values.ports.grpc) | quote }}
+{{- with $.Values.operators.tls }}
+{{- if .existingSecret }}
+- name: BRANCHLINE_GRPC_CERT
+  value: /operators/tls/tls.crt
+- name: BRANCHLINE_GRPC_KEY
+  value: /operators/tls/tls.key
+{{- if .clientCaSecret }}
+- name: BRANCHLINE_GRPC_CLIENT_CA
+  value: /operators/ca/ca.crt
+{{- end }}
+{{- end }}
+{{- end }}
 - name: BRANCHLINE_ADMIN_TOKEN
   valueFrom:
     secretKeyRef: {name: {{ include "branchline.keys" $ }}, key: admin-token}
@@ -90,20 +102,21 @@
 {{- end -}}
 
 {{/* Every node answers on the operators' port. Ready is who reaches store and bus and does not drain; what lives asks
-     neither, so that their outage ends no call. */}}
+     neither, so that their outage ends no call. A kubelet verifies no certificate. */}}
 {{- define "branchline.probes" -}}
+{{- $scheme := ternary "HTTPS" "HTTP" (not (empty .Values.operators.tls.existingSecret)) -}}
 startupProbe:
-  httpGet: {path: /health/live, port: grpc, scheme: HTTP}
+  httpGet: {path: /health/live, port: grpc, scheme: {{ $scheme }}}
   periodSeconds: 2
   timeoutSeconds: 3
   failureThreshold: 90
 livenessProbe:
-  httpGet: {path: /health/live, port: grpc, scheme: HTTP}
+  httpGet: {path: /health/live, port: grpc, scheme: {{ $scheme }}}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 3
 readinessProbe:
-  httpGet: {path: /health/ready, port: grpc, scheme: HTTP}
+  httpGet: {path: /health/ready, port: grpc, scheme: {{ $scheme }}}
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 2
@@ -147,6 +160,14 @@ volumeMounts:
   - {name: token-key, mountPath: /data/token.key, subPath: token.key, readOnly: true}
   {{- if $.Values.gateway.tls.existingSecret }}
   - {name: tls, mountPath: /tls, readOnly: true}
+  {{- end }}
+  {{- end }}
+  {{- with $.Values.operators.tls }}
+  {{- if .existingSecret }}
+  - {name: operators-tls, mountPath: /operators/tls, readOnly: true}
+  {{- if .clientCaSecret }}
+  - {name: operators-ca, mountPath: /operators/ca, readOnly: true}
+  {{- end }}
   {{- end }}
   {{- end }}
   - {name: tmp, mountPath: /tmp}
@@ -235,6 +256,19 @@ spec:
     {{- if $.Values.gateway.tls.existingSecret }}
     - name: tls
       secret: {secretName: {{ $.Values.gateway.tls.existingSecret }}, defaultMode: 0440}
+    {{- end }}
+    {{- end }}
+    {{- with $.Values.operators.tls }}
+    {{- if .existingSecret }}
+    - name: operators-tls
+      secret: {secretName: {{ .existingSecret }}, defaultMode: 0440}
+    {{- if .clientCaSecret }}
+    - name: operators-ca
+      secret:
+        secretName: {{ .clientCaSecret }}
+        defaultMode: 0440
+        items: [{key: ca.crt, path: ca.crt}]
+    {{- end }}
     {{- end }}
     {{- end }}
     {{- if not $group.persistence.enabled }}

@@ -47,6 +47,7 @@ pub(crate) fn routes(parts: Parts) -> Router {
         .route("/health", get(open::live))
         .route("/health/live", get(open::live))
         .route("/health/ready", get(open::ready))
+        .route("/health/open", get(open::open))
         .route("/metrics", get(open::metrics))
         .with_state(Arc::new(parts))
 }

@@ -101,10 +101,14 @@
 {{- end }}
 {{- end -}}
 
-{{/* Every node answers on the operators' port. Ready is who reaches store and bus and does not drain; what lives asks
-     neither, so that their outage ends no call. A kubelet verifies no certificate. */}}
+{{/* (list $ group). Every node answers on the operators' port. Ready is who reaches store and bus and does not drain;
+     what lives asks neither, so that their outage ends no call. Who stands at a door, for HTTP or SIP, stays there in
+     an outage that all nodes share: without endpoints nobody would even hear 503. A kubelet verifies no
+     certificate. */}}
 {{- define "branchline.probes" -}}
-{{- $scheme := ternary "HTTPS" "HTTP" (not (empty .Values.operators.tls.existingSecret)) -}}
+{{- $ := index . 0 -}}
+{{- $group := index . 1 -}}
+{{- $scheme := ternary "HTTPS" "HTTP" (not (empty $.Values.operators.tls.existingSecret)) -}}
 startupProbe:
   httpGet: {path: /health/live, port: grpc, scheme: {{ $scheme }}}
   periodSeconds: 2
@@ -116,7 +120,7 @@ livenessProbe:
   timeoutSeconds: 5
   failureThreshold: 3
 readinessProbe:
-  httpGet: {path: /health/ready, port: grpc, scheme: {{ $scheme }}}
+  httpGet: {path: {{ ternary "/health/open" "/health/ready" (or $group.gateway $group.voice) }}, port: grpc, scheme: {{ $scheme }}}
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 2
@@ -140,7 +144,7 @@ ports:
   - {name: sip-udp, containerPort: {{ int $.Values.ports.sip }}, protocol: UDP}
   - {name: sip-tcp, containerPort: {{ int $.Values.ports.sip }}, protocol: TCP}
   {{- end }}
-{{ include "branchline.probes" $ }}
+{{ include "branchline.probes" (list $ $group) }}
 {{- if or $group.gateway $group.voice }}
 lifecycle:
   preStop:

@@ -145,7 +145,7 @@ async fn what_another_site_asks_for_is_refused_in_spite_of_the_cookie() {
 async fn health_and_metrics_are_open_and_the_page_loads_nothing_from_elsewhere() {
     let platform = platform().await;
     let browser = Browser::of(&platform);
-    for path in ["/health", "/health/live", "/health/ready", "/metrics"] {
+    for path in ["/health", "/health/live", "/health/ready", "/health/open", "/metrics"] {
         assert_eq!(browser.ask(Method::GET, path, &[], Value::Null).await.status(), StatusCode::OK, "{path}");
     }
     let page = browser.ask(Method::GET, "/console/", &[], Value::Null).await;
@@ -199,6 +199,17 @@ async fn the_page_drops_messages_and_is_told_what_that_did() {
     assert_eq!(done["effect"], "1 message dropped, 1 request failed");
     assert_eq!(asked("lift", at).await.1["has_ended"], true);
     platform.stop().await;
+}
+
+/// What is hidden takes no focus: a row of the tree may have no other button.
+#[test]
+fn whoever_goes_by_keys_reaches_every_act() {
+    let style = include_str!("../../../src/console/style.css");
+    let rules: Vec<_> = style.split('}').filter(|rule| rule.contains(".act")).collect();
+    assert!(rules.len() >= 3, "{rules:?}");
+    for rule in rules {
+        assert!(!rule.contains("visibility") && !rule.contains("display"), "{rule}");
+    }
 }
 
 /// Reads a stream until it has said this to the end of the frame; all that it said.

@@ -84,6 +84,6 @@ pub fn resources() -> Vec<&'static Resource> {
 /// What the node asks at its first start.
 pub mod first {
     pub use crate::agent::api::{AGENT, CreateAdmin};
-    pub use crate::customer::api::SetIdentityVerification;
+    pub use crate::customer::api::{Found, SetIdentityVerification};
     pub use crate::customer::{ACCESSKEY, CUSTOMER};
 }

@@ -21,7 +21,7 @@ use crate::admin::Tls;
 use crate::outward::{Allow, Reach};
 use crate::speech;
 use crate::telemetry::logs::Format;
-pub use command::{Actor, Admin, Cli, Command, Events};
+pub use command::{Actor, Admin, Cli, Command, Events, Place};
 pub use load::{Refusal, from_process, parse};
 pub use secret::{Backend, Secret};
 pub use values::{Ports, Rate};

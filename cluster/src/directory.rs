@@ -93,6 +93,10 @@ impl Serve for Desk {
         self.mailbox.ready().await;
     }
 
+    fn is_well(&self) -> bool {
+        self.mailbox.is_up()
+    }
+
     async fn serve(&self, request: sock::Request) -> sock::Response {
         let catalog = self.catalog.get().ok_or_else(|| Error::unavailable("the node is starting"));
         match catalog.and_then(|catalog| request.decode(catalog)) {

@@ -1,14 +1,18 @@
 //! The first start of an installation: a customer, an admin, an access key, each shown once.
+//!
+//! Nodes that start together agree on one seed, sealed, before anything is made; all there is to know follows from
+//! it. So whoever goes on for a node that died in between makes, and shows, the same.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use actors::first::{ACCESSKEY, AGENT, CUSTOMER, CreateAdmin};
+use actors::first::{AGENT, CUSTOMER, CreateAdmin, Found};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use protocol::ports::Deps;
-use protocol::{Context, Error, Op, Page, Result, Scope};
-use serde_json::{Value, json};
+use protocol::{Context, Error, Op, Page, Result, Scope, Status};
+use ring::hmac;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{Node, keys};
@@ -18,6 +22,9 @@ const USERNAME: &str = "admin@branchline.local";
 const FILE: &str = "first-access.txt";
 /// Ten years, in seconds: the first key is the operator's own.
 const KEY_LIFE: i64 = 315_360_000;
+/// The name of the seed among what nodes agree on, and what takes its place when it has been used.
+const SEED: &str = "first access";
+const SHOWN: &str = "shown";
 
 /// How the first user gets in.
 pub struct Welcome {
@@ -36,37 +43,13 @@ pub async fn welcome(deps: &Deps, data: &Path) -> Result<Option<Welcome>> {
     if is_anothers(deps).await? {
         return Ok(None);
     }
-    let by = Context::own(Scope::Platform);
-    let one = || Op::List(Page { size: 1, after: None });
-    if first_of(&deps.op(&AGENT, one(), Value::Null, &by).await?).is_some() {
-        return Ok(None);
-    }
-    let customer = match first_of(&deps.op(&CUSTOMER, one(), Value::Null, &by).await?) {
-        Some(customer) => customer,
-        None => {
-            let body = json!({"name": "First customer", "email": USERNAME});
-            deps.op(&CUSTOMER, Op::Create, body, &by).await?
-        }
-    };
-    let customer_id = id(&customer)?;
-    let mut welcome = Welcome {
-        customer_id,
-        username: USERNAME.to_owned(),
-        password: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 15]>()),
-        accesskey: String::new(),
-        webhook_secret: text(&customer, "webhook_secret"),
-        file: data.join(FILE),
-    };
-    // on disk before it is true: a password that nobody has is no password
+    let Some(seed) = seed(deps).await? else { return Ok(None) };
+    let mut welcome = Welcome::of(&seed, data)?;
+    welcome.make(deps).await?;
+    // complete, and all of it true, as soon as it is there
     welcome.keep()?;
-    let own = Context::own(Scope::Customer(customer_id));
-    let body = json!({"name": "first", "expire": KEY_LIFE});
-    let key = deps.op(&ACCESSKEY, Op::Create, body, &own).await?;
-    welcome.accesskey = text(&key, "token");
-    welcome.keep()?;
-    let (username, password) = (welcome.username.clone(), welcome.password.clone());
-    let admin = CreateAdmin { customer_id, username, password, platform: true };
-    deps.ask_all(&AGENT, admin, &own).await?;
+    // only now: until here the next start, or another node, does it again
+    deps.store.decide(SEED, SHOWN).await?;
     Ok(Some(welcome))
 }
 
@@ -77,20 +60,65 @@ async fn is_anothers(deps: &Deps) -> Result<bool> {
     Ok(first != deps.settings.node && peers.iter().any(|peer| peer.node == first && peer.alive))
 }
 
-fn first_of(page: &Value) -> Option<Value> {
-    page.get("result")?.as_array()?.first().cloned()
+/// What nodes have agreed on for the first access, until it has been shown. Where there are users and no seed,
+/// an earlier release has shown it.
+async fn seed(deps: &Deps) -> Result<Option<String>> {
+    let one = Op::List(Page { size: 1, after: None });
+    let agents = deps.op(&AGENT, one, Value::Null, &Context::own(Scope::Platform)).await?;
+    let is_empty = agents.get("result").and_then(Value::as_array).is_none_or(Vec::is_empty);
+    let ours = if is_empty { deps.vault.seal(&fresh())? } else { SHOWN.to_owned() };
+    let agreed = deps.store.agree(SEED, &ours).await?;
+    if agreed == SHOWN { Ok(None) } else { deps.vault.open(&agreed).map(Some) }
 }
 
-fn text(row: &Value, name: &str) -> String {
-    row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-fn id(row: &Value) -> Result<Uuid> {
-    let id = row.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
-    id.ok_or_else(|| Error::internal("a customer without an id"))
+/// The id of the customer, and a key from which the rest follows.
+fn fresh() -> String {
+    format!("{}.{}", Uuid::now_v7(), URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()))
 }
 
 impl Welcome {
+    fn of(seed: &str, data: &Path) -> Result<Self> {
+        let damaged = || Error::internal("the seed of the first access is damaged");
+        let (id, key) = seed.split_once('.').ok_or_else(damaged)?;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
+        let drawn = |what: &str, bytes: usize| {
+            URL_SAFE_NO_PAD.encode(&hmac::sign(&key, what.as_bytes()).as_ref()[..bytes])
+        };
+        Ok(Welcome {
+            customer_id: id.parse().map_err(|_| damaged())?,
+            username: USERNAME.to_owned(),
+            password: drawn("password", 15),
+            accesskey: format!("vb_{}", drawn("accesskey", 24)),
+            webhook_secret: drawn("webhook_secret", 24),
+            file: data.join(FILE),
+        })
+    }
+
+    /// Makes what is not there yet.
+    async fn make(&mut self, deps: &Deps) -> Result<()> {
+        let asked = Found {
+            customer_id: self.customer_id,
+            name: "First customer".to_owned(),
+            email: USERNAME.to_owned(),
+            webhook_secret: self.webhook_secret.clone(),
+            accesskey: self.accesskey.clone(),
+            key_seconds: KEY_LIFE,
+        };
+        let founded = deps.ask_all(&CUSTOMER, asked, &Context::own(Scope::Platform)).await?;
+        if !founded.is_as_drawn {
+            self.customer_id = founded.customer_id;
+            self.webhook_secret.clear();
+        }
+        let (username, password) = (self.username.clone(), self.password.clone());
+        let admin = CreateAdmin { customer_id: self.customer_id, username, password, platform: true };
+        let own = Context::own(Scope::Customer(self.customer_id));
+        match deps.ask_all(&AGENT, admin, &own).await {
+            // with this very password: it follows from the seed
+            Err(error) if error.status == Status::AlreadyExists => Ok(()),
+            outcome => outcome.map(drop),
+        }
+    }
+
     fn keep(&self) -> Result<()> {
         let Welcome { username, password, accesskey, webhook_secret, .. } = self;
         let text = format!(

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use actors::kernel::{self, Branch, Child, Follow, Mailbox, Outcome, Running, Supervisor};
 use actors::{Dialogs, Host};
-use protocol::ports::{Cache, Deps, SystemClock};
+use protocol::ports::{Cache, Deps, Residents, SystemClock};
 use protocol::{Catalog, Error, Result, sock};
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -69,7 +69,7 @@ impl Node {
         let token_key = serves(&serve, GATEWAY).then(|| keys::token_key(&data)).transpose()?;
         let names = installation::join(&deps, &here, &data, token_key.as_deref()).await?;
         let consumers = attend(&deps, &here, &named).await?;
-        let tree = grow(&deps, here, names, consumers).start().await?;
+        let tree = grow(&deps, here, names, (consumers, named.residents)).start().await?;
         host.open(&deps);
         let health = health(&deps, &tree);
         let token = plan.admin_token.map_or_else(|| admin::token(&data), Ok)?;
@@ -130,11 +130,12 @@ fn of(flag: &str) -> impl Fn(Error) -> Error {
     move |error| Error { message: format!("{flag}: {}", error.message), ..error }
 }
 
-/// Every domain's name, and what those that follow anything hear with, wherever they are served.
+/// Every domain's name, what those that follow anything hear with, and what lives in them, wherever they are served.
 #[derive(Default)]
 struct Named {
     publishers: Vec<&'static str>,
     subscriptions: Vec<String>,
+    residents: Residents,
 }
 
 /// Names every domain, and says which of them are here.
@@ -149,6 +150,9 @@ fn open(deps: &Deps, directory: &Directory, serve: &[String]) -> Result<(Vec<Mai
         catalog.entries.append(&mut domain.entries);
         catalog.mounts.append(&mut domain.mounts);
         named.publishers.push(domain.name);
+        let mut residents = domain.residents();
+        named.residents.rows.append(&mut residents.rows);
+        named.residents.journal.append(&mut residents.journal);
         if domain.follows_anything() {
             named.subscriptions.push(sock::subscribe_queue(domain.name));
         }
@@ -184,7 +188,12 @@ async fn attend(deps: &Deps, here: &[Mailbox], named: &Named) -> Result<Consumer
 /// The tree: a supervisor per domain, each isolated from the others; then what serves all of them. It stops
 /// in reverse, so the outbox sends nothing any more when the consumers go, and what domains say while they
 /// stop is kept for the next start.
-fn grow(deps: &Deps, here: Vec<Mailbox>, names: Vec<&'static str>, consumers: Consumers) -> Supervisor {
+fn grow(
+    deps: &Deps,
+    here: Vec<Mailbox>,
+    names: Vec<&'static str>,
+    (consumers, residents): (Consumers, Residents),
+) -> Supervisor {
     let domain = |mailbox: &Mailbox| -> Child {
         let domain = mailbox.domain();
         let mut supervisor = Supervisor::new(domain.name);
@@ -206,7 +215,7 @@ fn grow(deps: &Deps, here: Vec<Mailbox>, names: Vec<&'static str>, consumers: Co
     });
     let root = root.child(hold(consumers)).child(kernel::outbox(deps)).child(kernel::timers(deps));
     // what another node has left is taken over by whoever can do all of its work
-    root.child(kernel::heir(deps, &here)).child(upkeep)
+    root.child(kernel::heir(deps, &here, residents)).child(upkeep)
 }
 
 /// Ends the consumers when its turn to stop has come, and only then.

@@ -10,7 +10,7 @@ use crate::node::serves;
 use crate::telemetry::trace;
 use crate::{Node, Plan, admin, chaos, cli, demo, first, telemetry};
 use actors::kernel::Outcome;
-use proto::admin::v1::Act;
+use proto::admin::v1::{Act, Fault, HinderActorRequest};
 
 /// What a command that failed ends with.
 const FAILED: u8 = 1;
@@ -65,8 +65,6 @@ async fn carry_out(Cli { config, command }: Cli) -> Result<()> {
 /// What operators ask a node that runs.
 async fn operate(config: &Config, command: Command) -> Result<()> {
     let of = |at: &config::Admin| operator(config, at);
-    // the node that is meant; of all settings it is the one that names a node
-    let node = config.node.clone();
     match command {
         Command::Demo { .. } | Command::Chaos { .. } => Err(Error::internal("this is no question to a node")),
         Command::Tree { admin, only, json } => cli::tree(&of(&admin)?, only, json).await,
@@ -74,10 +72,26 @@ async fn operate(config: &Config, command: Command) -> Result<()> {
         Command::Calls { admin, watch, json } => cli::calls(&of(&admin)?, watch, json).await,
         Command::Events { admin, events } => cli::events(&of(&admin)?, events).await,
         Command::Drain { admin, which } => cli::drain(&of(&admin)?, &which).await,
-        Command::Restart { admin, actor } => cli::act(&of(&admin)?, node, Act::Restart, actor).await,
-        Command::Kill { admin, actor } => cli::act(&of(&admin)?, node, Act::Kill, actor).await,
+        Command::Restart { admin, actor } => cli::act(&of(&admin)?, Act::Restart, actor).await,
+        Command::Kill { admin, actor } => cli::act(&of(&admin)?, Act::Kill, actor).await,
         Command::Replay { admin, id, all, json } => cli::replay(&of(&admin)?, id, all, json).await,
-        Command::Log { admin, directives } => cli::log(&of(&admin)?, node, directives).await,
+        Command::Delay { admin, place, ms, seconds } => {
+            let asked = HinderActorRequest {
+                fault: Fault::Delay.into(),
+                delay_ms: ms,
+                seconds,
+                ..Default::default()
+            };
+            cli::hinder(&of(&admin)?, place, asked).await
+        }
+        Command::Drop { admin, place, count, seconds } => {
+            let (count, seconds) = (count.unwrap_or_default(), seconds.unwrap_or_default());
+            let asked =
+                HinderActorRequest { fault: Fault::Drop.into(), count, seconds, ..Default::default() };
+            cli::hinder(&of(&admin)?, place, asked).await
+        }
+        Command::Lift { admin, place } => cli::lift(&of(&admin)?, place).await,
+        Command::Log { admin, on, directives } => cli::log(&of(&admin)?, on, directives).await,
     }
 }
 

@@ -72,7 +72,8 @@ pub(super) async fn place(calls: Arc<Calls>, by: Context, place: Place) -> Resul
 }
 
 /// Places `leg` to every destination: numbers and SIP addresses as calls, extensions and agents as groups
-/// that ring all their phones. Fails with the first refusal when none could be placed.
+/// that ring all their phones. One that is no address refuses all of them; otherwise it fails with the first
+/// refusal when none could be placed.
 pub(super) async fn fan_out(
     calls: &Arc<Calls>,
     by: &Context,
@@ -85,9 +86,9 @@ pub(super) async fn fan_out(
     }
     let source =
         if leg.source.target.is_empty() { leg.source.clone() } else { leg.source.clone().normalise()? };
+    let destinations = well_formed(destinations)?;
     let (mut made, mut refused) = (Made::default(), None);
     for destination in destinations {
-        let destination = destination.normalise()?;
         let leg = Leg { id: Uuid::new_v4(), source: source.clone(), confbridge_id: bridge, ..leg.clone() };
         let outcome = match destination.r#type.as_str() {
             "agent" | "extension" => {
@@ -105,6 +106,16 @@ pub(super) async fn fan_out(
         Some(error) if made.calls.is_empty() && made.groups.is_empty() => Err(error),
         Some(_) | None => Ok(made),
     }
+}
+
+/// All of them before the first is called: a request that is refused has changed nothing.
+fn well_formed(destinations: Vec<Address>) -> Result<Vec<Address>> {
+    let one = |(at, destination): (usize, Address)| {
+        let named =
+            |error: Error| Error { message: format!("destinations[{at}]: {}", error.message), ..error };
+        destination.normalise().map_err(named)
+    };
+    destinations.into_iter().enumerate().map(one).collect()
 }
 
 impl Made {

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use protocol::{Context, Error, Result, Row, read, time};
+use protocol::time::{self, Time};
+use protocol::{Context, Error, Result, Row, read};
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,6 +18,8 @@ const DAY: i64 = 86_400;
 const USUAL: i64 = 365 * DAY;
 /// The longest life of a key, in seconds: ten years.
 const LONGEST: i64 = 3650 * DAY;
+/// What a token begins with: who finds one in a file knows what it opens.
+pub(super) const MARK: &str = "vb_";
 /// Characters of a token that stay readable, so that a person can tell keys apart.
 const PREFIX: usize = 11;
 
@@ -36,22 +39,27 @@ pub(super) fn check_expire(value: &Value) -> Result<()> {
 
 pub(super) async fn create(customers: Arc<Customers>, by: Context, mut row: Row) -> Result<Value> {
     by.customer()?;
-    let token = format!("vb_{}", random());
+    let token = format!("{MARK}{}", random());
     let seconds = Some(read::<Wish>(&row)?.expire).filter(|expire| *expire > 0).unwrap_or(USUAL);
-    let end = customers.deps.clock.now() + TimeDelta::seconds(seconds);
-    row.extend([
-        ("expire".to_owned(), json!(seconds)),
-        ("token_prefix".to_owned(), json!(token[..PREFIX])),
-        ("token_hash".to_owned(), json!(hash(&token))),
-        ("tm_expire".to_owned(), json!(time::stamp(end))),
-    ]);
+    row.extend(given(&token, seconds, customers.deps.clock.now()));
     let mut row = customers.keys().insert(row, &by).await?;
     row.insert("token".into(), json!(token));
     Ok(Value::Object(row))
 }
 
+/// What a new key has and nobody chooses.
+pub(super) fn given(token: &str, seconds: i64, now: Time) -> [(String, Value); 4] {
+    let prefix: String = token.chars().take(PREFIX).collect();
+    [
+        ("expire".to_owned(), json!(seconds)),
+        ("token_prefix".to_owned(), json!(prefix)),
+        ("token_hash".to_owned(), json!(hash(token))),
+        ("tm_expire".to_owned(), json!(time::stamp(now + TimeDelta::seconds(seconds)))),
+    ]
+}
+
 /// SHA-256, lower-case hex.
-fn hash(token: &str) -> String {
+pub(super) fn hash(token: &str) -> String {
     digest(&SHA256, token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

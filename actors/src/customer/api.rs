@@ -29,6 +29,32 @@ pub(crate) struct Profile {
     pub(crate) webhook_secret: String,
 }
 
+/// Makes the first customer of the installation with its access key, both as the node has drawn them. Asked of the
+/// collection, as often as it takes: what is there stays as it is.
+#[derive(Serialize, Deserialize)]
+pub struct Found {
+    pub customer_id: Uuid,
+    pub name: String,
+    pub email: String,
+    pub webhook_secret: String,
+    /// With the mark of a key in front.
+    pub accesskey: String,
+    /// How long the key lives.
+    pub key_seconds: i64,
+}
+
+impl Command for Found {
+    const VERB: Verb = Verb::internal("found");
+    type Reply = Founded;
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Founded {
+    pub customer_id: Uuid,
+    /// False: a customer with this e-mail address was there, with an id and a secret of its own.
+    pub is_as_drawn: bool,
+}
+
 /// Says whether the customer is who it claims to be: `none`, `pending`, `verified`, `rejected`. Asked of one
 /// customer, by operators and by the node that makes the first one.
 #[derive(Serialize, Deserialize)]

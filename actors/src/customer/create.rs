@@ -13,15 +13,20 @@ use crate::billing::api::account_of;
 
 pub(super) async fn create(customers: Arc<Customers>, by: Context, mut row: Row) -> Result<Value> {
     let id = Uuid::now_v7();
-    row.extend([
+    row.extend(given(id, &random()));
+    let by = Context { scope: Scope::Customer(id), ..by };
+    customers.rows().insert(row, &by).await.map(Value::Object)
+}
+
+/// What a new customer has and nobody chooses.
+pub(super) fn given(id: Uuid, webhook_secret: &str) -> [(String, Value); 5] {
+    [
         ("id".to_owned(), json!(id)),
         ("status".to_owned(), json!("active")),
         ("email_verified".to_owned(), json!(true)),
         ("billing_account_id".to_owned(), json!(account_of(id))),
-        ("webhook_secret".to_owned(), json!(random())),
-    ]);
-    let by = Context { scope: Scope::Customer(id), ..by };
-    customers.rows().insert(row, &by).await.map(Value::Object)
+        ("webhook_secret".to_owned(), json!(webhook_secret)),
+    ]
 }
 
 /// 32 characters of base64url that nobody can guess: 192 bits of the operating system's randomness.

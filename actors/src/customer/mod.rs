@@ -7,6 +7,7 @@ mod check;
 mod create;
 mod customer_deleted;
 mod erase;
+mod found;
 mod freeze;
 mod identity_verification;
 mod metadata;
@@ -100,6 +101,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .on(&customers, identity_verification::set_identity_verification)
         .direct(&customers, profile::profile)
         .on(&customers, standing::standing)
+        .ask(&customers, found::found)
         .resource(&ACCESSKEY)
         .create(&customers, accesskey::create)
         .ask(&customers, read_key::read_key)

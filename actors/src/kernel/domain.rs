@@ -277,7 +277,8 @@ impl Domain {
         !self.homes.is_empty()
     }
 
-    pub(super) fn residents(&self) -> Residents {
+    /// What lives in this domain on one node at a time.
+    pub fn residents(&self) -> Residents {
         let rows = self.homes.values().map(|home| (home.resource, home.live())).collect();
         Residents { rows, journal: self.journal.clone() }
     }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use protocol::ports::{Deps, Peer, QUIET};
+use protocol::ports::{Deps, Peer, QUIET, Residents};
 use protocol::{Error, Result, sock};
 use serde_json::Value;
 use tokio::time::{Duration, Instant, sleep, timeout};
@@ -32,9 +32,10 @@ enum Word {
 }
 
 /// Looks for nodes that are gone, for as long as this one lives.
-pub fn heir(deps: &Deps, here: &[Mailbox]) -> Child {
+/// What lives anywhere is `all`: a name is forgotten when nothing of that is left under it.
+pub fn heir(deps: &Deps, here: &[Mailbox], all: Residents) -> Child {
     let with_residents = here.iter().map(Mailbox::domain).filter(|domain| domain.has_residents());
-    let heir = Arc::new(Heir { deps: deps.clone(), domains: with_residents.cloned().collect() });
+    let heir = Arc::new(Heir { deps: deps.clone(), domains: with_residents.cloned().collect(), all });
     Child::task("heir", move |token| {
         let heir = heir.clone();
         async move { patiently("heir", &heir.deps, &token, || watch(heir.clone())).await }
@@ -45,6 +46,7 @@ struct Heir {
     deps: Deps,
     /// Those in which things live.
     domains: Vec<Arc<Domain>>,
+    all: Residents,
 }
 
 async fn watch(heir: Arc<Heir>) -> Result<()> {
@@ -108,6 +110,13 @@ impl Heir {
                 tracing::warn!(node, domain = domain.name, "a node is gone; what lived there lives here now");
                 domain.recover();
             }
+        }
+        self.forget(node).await
+    }
+
+    async fn forget(&self, node: &str) -> Result<()> {
+        if self.deps.store.retire(node, &self.all).await? {
+            tracing::info!(node, "a node that has been gone for a day is forgotten");
         }
         Ok(())
     }

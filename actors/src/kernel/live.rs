@@ -12,10 +12,11 @@ use protocol::{Context, Error, Result};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Duration, Instant, sleep_until, timeout_at};
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
+use super::fault::{Faults, Message};
 use super::tree::{Branch, Kind, Leaf, State};
 
 /// Messages that wait for one live thing. A call gets a handful a second.
@@ -49,6 +50,8 @@ pub(crate) trait Living: Sized + Send + 'static {
 
 pub(crate) struct Letter<M> {
     message: M,
+    /// Not to be taken before. Those behind it wait, too.
+    due: Option<Instant>,
     _credit: Option<OwnedSemaphorePermit>,
 }
 
@@ -71,15 +74,15 @@ impl<M: Send + 'static> Myself<M> {
         let me = self.0.clone();
         let task = tokio::spawn(async move {
             let message = work.await;
-            let _ = me.cast(Letter { message, _credit: None });
+            let _ = me.cast(Letter { message, due: None, _credit: None });
         });
         Alarm(task.abort_handle())
     }
 
     pub(crate) fn after(&self, wait: Duration, message: M) -> Alarm {
         let mut message = Some(message);
-        let letter =
-            move || Letter { message: message.take().expect("an alarm goes off once"), _credit: None };
+        let once = "an alarm goes off once";
+        let letter = move || Letter { message: message.take().expect(once), due: None, _credit: None };
         Alarm(send_once(&self.0, wait, letter))
     }
 }
@@ -93,7 +96,7 @@ fn send_once<M: Send + 'static>(
 }
 
 /// The live things of one kind on this node.
-pub(crate) struct Live<T: Living>(Arc<Mutex<Registry<T::Message>>>);
+pub(crate) struct Live<T: Living>(Arc<Mutex<Registry<T::Message>>>, Arc<Faults>);
 
 struct Registry<M: Send + 'static> {
     nursery: Option<ActorCell>,
@@ -126,20 +129,21 @@ struct Known<M: Send + 'static> {
 
 impl<T: Living> Default for Live<T> {
     fn default() -> Self {
-        Live(Arc::new(Mutex::new(Registry {
+        let registry = Registry {
             nursery: None,
             recover: None,
             known: HashMap::new(),
             ids: HashMap::new(),
             broken: HashSet::new(),
             expected: HashSet::new(),
-        })))
+        };
+        Live(Arc::new(Mutex::new(registry)), Arc::default())
     }
 }
 
 impl<T: Living> Clone for Live<T> {
     fn clone(&self) -> Self {
-        Live(self.0.clone())
+        Live(self.0.clone(), self.1.clone())
     }
 }
 
@@ -187,17 +191,23 @@ impl<T: Living> Live<T> {
     /// Gives a live thing a message. `Unavailable` when too many wait already or it is being rebuilt,
     /// `NotFound` when it is gone.
     pub(crate) fn tell(&self, id: Uuid, message: T::Message) -> Result<()> {
+        self.put(id, message, Message::Word)
+    }
+
+    fn put(&self, id: Uuid, message: T::Message, what: Message) -> Result<()> {
         let (actor, credits) = self.address(id)?;
         let credit =
             credits.try_acquire_owned().map_err(|_| Error::unavailable("too many messages wait for it"))?;
-        let letter = Letter { message, _credit: Some(credit) };
+        let due = self.1.stamp(id, what)?;
+        let letter = Letter { message, due, _credit: Some(credit) };
         actor.cast(letter).map_err(|_| Error::not_found())
     }
 
     /// As [`Live::tell`] without the limit: for what must never be lost, such as the end of a leg.
     pub(crate) fn insist(&self, id: Uuid, message: T::Message) -> Result<()> {
         let (actor, _) = self.address(id)?;
-        actor.cast(Letter { message, _credit: None }).map_err(|_| Error::not_found())
+        let due = self.1.stamp(id, Message::Vital)?;
+        actor.cast(Letter { message, due, _credit: None }).map_err(|_| Error::not_found())
     }
 
     /// Gives it a message that carries a reply, and waits for that until the deadline.
@@ -208,11 +218,14 @@ impl<T: Living> Live<T> {
         message: impl FnOnce(oneshot::Sender<Result<R>>) -> T::Message,
     ) -> Result<R> {
         let (reply, answer) = oneshot::channel();
-        self.tell(id, message(reply))?;
+        self.put(id, message(reply), Message::Request)?;
         match timeout_at(by.deadline, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(rebuilding()),
-            Err(_) => Err(Error::timeout()),
+            Err(_) => {
+                self.1.timed_out(id);
+                Err(Error::timeout())
+            }
         }
     }
 
@@ -276,6 +289,7 @@ impl<T: Living> Live<T> {
             depth: CREDITS - known.credits.available_permits(),
             restarts: 0,
             last_error: String::new(),
+            fault: None,
             children: Vec::new(),
         };
         registry.known.iter().take(most).map(leaf).collect()
@@ -285,6 +299,7 @@ impl<T: Living> Live<T> {
     pub(super) fn show(&self, branch: &Branch) {
         let (count, list, seek) = (self.clone(), self.clone(), self.clone());
         branch.depth(move || count.len());
+        branch.faults(&self.1);
         let find = move |id: &str| seek.address(id.parse().ok()?).ok().map(|(actor, _)| actor.get_cell());
         branch.crowd(move |most| list.leaves(most), find);
     }
@@ -348,6 +363,9 @@ impl<T: Living> Actor for Alive<T> {
         letter: Self::Msg,
         life: &mut Life<T>,
     ) -> Result<(), ActorProcessingErr> {
+        if let Some(due) = letter.due {
+            sleep_until(due).await;
+        }
         let span = Some(Span::current()).filter(|span| !span.is_none()).unwrap_or_else(|| life.thing.span());
         if let Then::End = life.thing.handle(letter.message, &life.me).instrument(span).await? {
             life.live.leave(myself.get_id(), false);

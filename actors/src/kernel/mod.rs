@@ -2,6 +2,7 @@
 
 mod child;
 mod domain;
+mod fault;
 mod figures;
 mod follow;
 mod heir;
@@ -22,6 +23,7 @@ mod tree;
 
 pub use child::{Child, Halt, Restart};
 pub use domain::Domain;
+pub use fault::{Fault, Faults, Order, Report};
 pub use follow::{DEAD_EVENT, Follow};
 pub use heir::heir;
 pub use lease::lease;

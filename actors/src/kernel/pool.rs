@@ -12,7 +12,7 @@ use ractor::factory::{
     DiscardHandler, DiscardReason, Factory, FactoryArguments, FactoryMessage, Job, JobOptions, Worker,
     WorkerId, queues::DefaultQueue, routing::StickyQueuerRouting,
 };
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus, SpawnErr};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Duration, Instant, timeout_at};
@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::Domain;
 use super::child::{Child, Halt, Started};
+use super::fault::{Faults, Message};
 use super::figures::{Figures, Queued};
 use super::inside::Inside;
 use super::tree::{Kind, Waiting};
@@ -57,6 +58,7 @@ pub struct Mailbox {
     figures: Arc<Figures>,
     /// Requests that wait in live things instead of the pool.
     direct: Inside,
+    faults: Arc<Faults>,
 }
 
 impl Mailbox {
@@ -68,6 +70,7 @@ impl Mailbox {
             credits: Arc::new(Semaphore::new(CREDITS)),
             event_credits: Arc::new(Semaphore::new(EVENT_CREDITS)),
             direct: Inside::default(),
+            faults: Arc::default(),
         }
     }
 
@@ -88,6 +91,12 @@ impl Mailbox {
     /// Waits until a request would be accepted: a consumer of a queue takes no more than that.
     pub async fn ready(&self) {
         let _ = self.credits.acquire().await;
+    }
+
+    /// Does its pool run? While the domain is down, everything is refused.
+    pub fn is_up(&self) -> bool {
+        let pool = self.pool.read().expect("nothing panics while it holds the mailbox");
+        pool.as_ref().is_some_and(|pool| pool.get_status() == ActorStatus::Running)
     }
 
     /// Has the domain answer the request, on the node where its item lives. Full: `Unavailable` at once, and
@@ -136,7 +145,9 @@ impl Mailbox {
         }
         let (reply, answer) = oneshot::channel();
         let (key, work) = (request.key(), Work::Request(Box::new(request), reply));
+        let turn = self.faults.pass(Message::Request, deadline).await?;
         self.send(key, Envelope { work, waits: self.figures.waits(), _credit: credit })?;
+        drop(turn);
         answered(deadline, answer).await
     }
 
@@ -152,7 +163,9 @@ impl Mailbox {
         let key = event.lane();
         let (reply, answer) = oneshot::channel();
         let work = Work::Event(name, event, deadline, reply);
+        let turn = self.faults.pass(Message::Event, deadline).await?;
         self.send(key, Envelope { work, waits: self.figures.waits(), _credit: credit })?;
+        drop(turn);
         answered(deadline, answer).await
     }
 
@@ -171,6 +184,7 @@ impl Mailbox {
             let (depth, waiting) = (mailbox.clone(), mailbox.clone());
             branch.depth(move || depth.depth());
             branch.waiting(move || waiting.waiting());
+            branch.faults(&mailbox.faults);
             async move {
                 let pool = mailbox.start(parent).await?;
                 let cell = pool.get_cell();

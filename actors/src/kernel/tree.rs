@@ -3,6 +3,7 @@
 //! Supervisors write it, operators and tests read it. Nothing decides by it.
 
 mod act;
+mod hinder;
 
 use std::sync::{Arc, Mutex};
 
@@ -10,6 +11,7 @@ use ractor::ActorCell;
 use tokio::time::{Duration, Instant};
 
 use super::child::{Halt, Started};
+use super::fault::{Faults, Report};
 pub use act::{Act, Effect, Waiting};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct Leaf {
     pub depth: usize,
     pub restarts: u64,
     pub last_error: String,
+    /// What an operator has put before its mailbox.
+    pub fault: Option<Report>,
     pub children: Vec<Leaf>,
 }
 
@@ -68,6 +72,7 @@ struct Inner {
     depth: Option<Probe<usize>>,
     waiting: Option<Probe<Waiting>>,
     crowd: Option<(Crowd, Seek)>,
+    faults: Option<Arc<Faults>>,
 }
 
 /// How many live things one reading lists below one place. The count is in `depth`.
@@ -86,6 +91,7 @@ impl Branch {
             depth: None,
             waiting: None,
             crowd: None,
+            faults: None,
         };
         Arc::new(Branch { name: name.into(), kind, inner: Mutex::new(inner) })
     }
@@ -137,6 +143,11 @@ impl Branch {
         self.lock().crowd = Some((Arc::new(list), Arc::new(seek)));
     }
 
+    /// Where faults are put before the mailbox at this place.
+    pub(super) fn faults(&self, faults: &Arc<Faults>) {
+        self.lock().faults = Some(faults.clone());
+    }
+
     pub fn state(&self) -> State {
         self.lock().state
     }
@@ -156,6 +167,11 @@ impl Branch {
                 depth: 0,
                 restarts: inner.restarts,
                 last_error: inner.last_error.clone(),
+                fault: inner
+                    .faults
+                    .as_ref()
+                    .and_then(|faults| faults.report())
+                    .filter(|report| !report.has_ended),
                 children: Vec::new(),
             };
             (leaf, inner.children.clone(), inner.depth.clone(), inner.crowd.clone())

@@ -86,13 +86,21 @@ agent-manager billing-manager call-manager customer-manager direct-manager flow-
 {{- end -}}
 {{- end -}}
 
-{{/* The operators' port is read plainly by probes and Prometheus, and by the world not at all. */}}
+{{/* The operators' port is what probes and Prometheus are told of, and the world reads it not at all. */}}
 {{- define "branchline.closed" -}}
 {{- range $name, $group := include "branchline.groups" . | fromJson -}}
 {{- range $group.env -}}
 {{- if hasPrefix "BRANCHLINE_GRPC" .name -}}
-{{- fail (printf "groups.%s.env: %s: the operators' port is without TLS here and listens on ports.grpc, because probes and Prometheus read it so; reach it by kubectl port-forward" $name .name) -}}
+{{- fail (printf "groups.%s.env: %s: probes and Prometheus would not know of it; set ports.grpc and operators.tls" $name .name) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.operators.tls -}}
+{{- if and .clientCaSecret (not .existingSecret) -}}
+{{- fail "operators.tls.clientCaSecret needs operators.tls.existingSecret: certificates are shown over TLS" -}}
+{{- end -}}
+{{- if and .existingSecret $.Values.serviceMonitor.enabled (not $.Values.serviceMonitor.tlsConfig) -}}
+{{- fail "serviceMonitor.tlsConfig: say how Prometheus knows the certificate of operators.tls: ca and serverName, or insecureSkipVerify: true" -}}
 {{- end -}}
 {{- end -}}
 {{- range $who := list "operators" "monitoring" -}}

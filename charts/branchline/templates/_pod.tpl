@@ -42,6 +42,18 @@
   value: {{ int $group.stopSeconds | quote }}
 - name: BRANCHLINE_GRPC
   value: {{ printf "%s:%d" $listen (int $.Values.ports.grpc) | quote }}
+{{- with $.Values.operators.tls }}
+{{- if .existingSecret }}
+- name: BRANCHLINE_GRPC_CERT
+  value: /operators/tls/tls.crt
+- name: BRANCHLINE_GRPC_KEY
+  value: /operators/tls/tls.key
+{{- if .clientCaSecret }}
+- name: BRANCHLINE_GRPC_CLIENT_CA
+  value: /operators/ca/ca.crt
+{{- end }}
+{{- end }}
+{{- end }}
 - name: BRANCHLINE_ADMIN_TOKEN
   valueFrom:
     secretKeyRef: {name: {{ include "branchline.keys" $ }}, key: admin-token}
@@ -89,21 +101,26 @@
 {{- end }}
 {{- end -}}
 
-{{/* Every node answers on the operators' port. Ready is who reaches store and bus and does not drain; what lives asks
-     neither, so that their outage ends no call. */}}
+{{/* (list $ group). Every node answers on the operators' port. Ready is who reaches store and bus and does not drain;
+     what lives asks neither, so that their outage ends no call. Who stands at a door, for HTTP or SIP, stays there in
+     an outage that all nodes share: without endpoints nobody would even hear 503. A kubelet verifies no
+     certificate. */}}
 {{- define "branchline.probes" -}}
+{{- $ := index . 0 -}}
+{{- $group := index . 1 -}}
+{{- $scheme := ternary "HTTPS" "HTTP" (not (empty $.Values.operators.tls.existingSecret)) -}}
 startupProbe:
-  httpGet: {path: /health/live, port: grpc, scheme: HTTP}
+  httpGet: {path: /health/live, port: grpc, scheme: {{ $scheme }}}
   periodSeconds: 2
   timeoutSeconds: 3
   failureThreshold: 90
 livenessProbe:
-  httpGet: {path: /health/live, port: grpc, scheme: HTTP}
+  httpGet: {path: /health/live, port: grpc, scheme: {{ $scheme }}}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 3
 readinessProbe:
-  httpGet: {path: /health/ready, port: grpc, scheme: HTTP}
+  httpGet: {path: {{ ternary "/health/open" "/health/ready" (or $group.gateway $group.voice) }}, port: grpc, scheme: {{ $scheme }}}
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 2
@@ -127,7 +144,7 @@ ports:
   - {name: sip-udp, containerPort: {{ int $.Values.ports.sip }}, protocol: UDP}
   - {name: sip-tcp, containerPort: {{ int $.Values.ports.sip }}, protocol: TCP}
   {{- end }}
-{{ include "branchline.probes" $ }}
+{{ include "branchline.probes" (list $ $group) }}
 {{- if or $group.gateway $group.voice }}
 lifecycle:
   preStop:
@@ -147,6 +164,14 @@ volumeMounts:
   - {name: token-key, mountPath: /data/token.key, subPath: token.key, readOnly: true}
   {{- if $.Values.gateway.tls.existingSecret }}
   - {name: tls, mountPath: /tls, readOnly: true}
+  {{- end }}
+  {{- end }}
+  {{- with $.Values.operators.tls }}
+  {{- if .existingSecret }}
+  - {name: operators-tls, mountPath: /operators/tls, readOnly: true}
+  {{- if .clientCaSecret }}
+  - {name: operators-ca, mountPath: /operators/ca, readOnly: true}
+  {{- end }}
   {{- end }}
   {{- end }}
   - {name: tmp, mountPath: /tmp}
@@ -235,6 +260,19 @@ spec:
     {{- if $.Values.gateway.tls.existingSecret }}
     - name: tls
       secret: {secretName: {{ $.Values.gateway.tls.existingSecret }}, defaultMode: 0440}
+    {{- end }}
+    {{- end }}
+    {{- with $.Values.operators.tls }}
+    {{- if .existingSecret }}
+    - name: operators-tls
+      secret: {secretName: {{ .existingSecret }}, defaultMode: 0440}
+    {{- if .clientCaSecret }}
+    - name: operators-ca
+      secret:
+        secretName: {{ .clientCaSecret }}
+        defaultMode: 0440
+        items: [{key: ca.crt, path: ca.crt}]
+    {{- end }}
     {{- end }}
     {{- end }}
     {{- if not $group.persistence.enabled }}

@@ -16,7 +16,7 @@ use super::nodes::Nodes;
 use super::question::Question;
 use super::refusal::refusal;
 use super::watches::{Watch, Watches};
-use super::{act, cluster, message, tree};
+use super::{act, cluster, hinder, message, tree};
 
 /// Events of a list unless said otherwise, and at most.
 const USUAL: usize = 100;
@@ -46,6 +46,7 @@ impl Admin for Service {
     type WatchCallsStream = Watch<m::WatchCallsResponse>;
     type WatchClusterStream = Watch<m::WatchClusterResponse>;
     type WatchEventsStream = Watch<m::WatchEventsResponse>;
+    type HinderActorStream = Watch<m::HinderActorResponse>;
 
     async fn read_tree(&self, request: Request<m::ReadTreeRequest>) -> Answer<m::ReadTreeResponse> {
         let m::ReadTreeRequest { path, depth, node } = request.into_inner();
@@ -76,6 +77,16 @@ impl Admin for Service {
     async fn act_on_actor(&self, request: Request<m::ActOnActorRequest>) -> Answer<m::ActOnActorResponse> {
         let acted = act::act(&self.0.nodes, request.into_inner()).await?;
         ok(message::acted(acted))
+    }
+
+    async fn hinder_actor(&self, request: Request<m::HinderActorRequest>) -> Answer<Self::HinderActorStream> {
+        let reports = hinder::hinder(self.0.nodes.clone(), request.into_inner()).await?;
+        self.0.watches.open(reports).map(Response::new)
+    }
+
+    async fn lift_fault(&self, request: Request<m::LiftFaultRequest>) -> Answer<m::LiftFaultResponse> {
+        let report = hinder::lifted(&self.0.nodes, request.into_inner()).await?;
+        ok(m::LiftFaultResponse { report: Some(report) })
     }
 
     async fn read_cluster(&self, _: Request<m::ReadClusterRequest>) -> Answer<m::ReadClusterResponse> {

@@ -58,12 +58,13 @@ impl Gate {
         format!("{until}.{}", URL_SAFE_NO_PAD.encode(tag))
     }
 
-    /// Is it one of ours that has not expired at `now`?
-    pub(crate) fn continues(&self, session: &str, now: i64) -> bool {
-        let Some((until, tag)) = session.split_once('.') else { return false };
-        let Ok(tag) = URL_SAFE_NO_PAD.decode(tag) else { return false };
-        let is_ours = hmac::verify(&self.sessions, until.as_bytes(), &tag).is_ok();
-        is_ours && until.parse::<i64>().is_ok_and(|until| now < until)
+    /// The seconds that are left at `now`, if it is one of ours that has not expired.
+    pub(crate) fn continues(&self, session: &str, now: i64) -> Option<u64> {
+        let (until, tag) = session.split_once('.')?;
+        let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
+        hmac::verify(&self.sessions, until.as_bytes(), &tag).ok()?;
+        let left = until.parse::<i64>().ok()?.checked_sub(now)?;
+        u64::try_from(left).ok().filter(|left| *left > 0)
     }
 }
 
@@ -124,13 +125,17 @@ mod tests {
     fn a_session_ends_and_cannot_be_made_up() {
         let gate = Gate::new("0123456789abcdef").expect("a gate");
         let session = gate.session(1000);
-        assert!(gate.continues(&session, 999));
-        assert!(!gate.continues(&session, 1000), "expired");
-        assert!(!gate.continues(&session.replacen("1000", "2000", 1), 999), "moved");
-        assert!(!gate.continues("", 0) && !gate.continues("1000.", 0) && !gate.continues("1000.AAAA", 0));
+        assert_eq!(gate.continues(&session, 990), Some(10));
+        for now in [1000, 1001, i64::MAX] {
+            assert_eq!(gate.continues(&session, now), None, "expired");
+        }
+        assert_eq!(gate.continues(&session.replacen("1000", "2000", 1), 999), None, "moved");
+        for bad in ["", "1000.", "1000.AAAA"] {
+            assert_eq!(gate.continues(bad, 0), None, "{bad}");
+        }
         let twin = Gate::new("0123456789abcdef").expect("a gate");
-        assert!(twin.continues(&session, 999), "another node with the same token");
+        assert_eq!(twin.continues(&session, 999), Some(1), "another node with the same token");
         let other = Gate::new("0123456789abcdeg").expect("a gate");
-        assert!(!other.continues(&session, 999), "another token");
+        assert_eq!(other.continues(&session, 999), None, "another token");
     }
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::figures::{Counts, counts};
+use super::hinder;
 use super::place::{Place, kind, state};
 use super::question::Question;
 use super::tree::seek;
@@ -67,6 +68,11 @@ impl Here {
                 value(Place::of(leaf, if depth == 0 { u32::MAX } else { depth }, MOST))
             }
             Question::Act { path, act, rehearse } => value(self.act(&path, act.into(), rehearse)),
+            Question::Hinder { path, fault, seconds } => {
+                value(hinder::put(&self.tree, &path, (fault, seconds))?)
+            }
+            Question::Hindered { path } => value(hinder::told(&self.tree, &path)?),
+            Question::Lift { path } => value(hinder::lift(&self.tree, &path)?),
             Question::Log { directives: None } => Ok(json!({"directives": logs::directives()})),
             Question::Log { directives: Some(directives) } => {
                 logs::change(&directives).map_err(Error::invalid)?;
@@ -134,11 +140,6 @@ fn acted(effect: Effect) -> Acted {
         (effect.requests_finishing, "request is", "requests are", "answered first"),
         (effect.events_late, "event comes", "events come", "late"),
     ];
-    let said: Vec<String> = parts
-        .iter()
-        .filter(|(count, ..)| *count > 0)
-        .map(|(count, one, many, what)| format!("{count} {} {what}", if *count == 1 { one } else { many }))
-        .collect();
     Acted {
         found: true,
         rebuilt: effect.rebuilt as u64,
@@ -146,12 +147,18 @@ fn acted(effect: Effect) -> Acted {
         requests_failed: effect.requests_failed as u64,
         requests_finishing: effect.requests_finishing as u64,
         events_late: effect.events_late as u64,
-        effect: if said.is_empty() {
-            "no user notices: nothing waits there".to_owned()
-        } else {
-            said.join(", ")
-        },
+        effect: sentence(&parts, "no user notices: nothing waits there"),
     }
+}
+
+/// What happened to how many, in words; `nothing` when all counts are 0.
+pub(super) fn sentence(parts: &[(usize, &str, &str, &str)], nothing: &str) -> String {
+    let said: Vec<String> = parts
+        .iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, many, what)| format!("{count} {} {what}", if *count == 1 { one } else { many }))
+        .collect();
+    if said.is_empty() { nothing.to_owned() } else { said.join(", ") }
 }
 
 #[cfg(test)]

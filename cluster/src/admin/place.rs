@@ -4,6 +4,8 @@ use actors::kernel::{Kind, Leaf, State};
 use proto::admin::v1::{ActorKind, ActorState, TreeNode};
 use serde::{Deserialize, Serialize};
 
+use super::hinder;
+
 /// One place and what is below it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Place {
@@ -14,6 +16,9 @@ pub(crate) struct Place {
     pub(crate) depth: u64,
     pub(crate) restarts: u64,
     pub(crate) last_error: String,
+    /// The fault that stands before its mailbox, for a person.
+    #[serde(default)]
+    pub(crate) fault: String,
     pub(crate) children: Vec<Place>,
     /// Children that are there and not listed.
     #[serde(default)]
@@ -39,6 +44,7 @@ impl Place {
             depth: leaf.depth as u64,
             restarts: leaf.restarts,
             last_error: leaf.last_error,
+            fault: leaf.fault.as_ref().map(hinder::standing).unwrap_or_default(),
             more: (all - children.len()) as u64,
             children,
         }
@@ -55,6 +61,7 @@ impl From<Place> for TreeNode {
             depth: place.depth,
             restarts: place.restarts,
             last_error: place.last_error,
+            fault: place.fault,
             children: place.children.into_iter().map(TreeNode::from).collect(),
         }
     }
@@ -100,6 +107,7 @@ mod tests {
             depth: 3,
             restarts: 2,
             last_error: "lost".into(),
+            fault: None,
             children,
         }
     }

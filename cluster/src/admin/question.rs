@@ -28,6 +28,20 @@ pub(crate) enum Question {
         act: Act,
         rehearse: bool,
     },
+    /// Puts a fault before the mailbox of an actor.
+    Hinder {
+        path: String,
+        fault: Fault,
+        seconds: u64,
+    },
+    /// What the fault at a path has done so far.
+    Hindered {
+        path: String,
+    },
+    /// Ends the fault at a path.
+    Lift {
+        path: String,
+    },
     /// Changes what is logged, or says what is.
     Log {
         directives: Option<String>,
@@ -50,6 +64,14 @@ impl From<Act> for actors::kernel::Act {
             Act::Kill => actors::kernel::Act::Kill,
         }
     }
+}
+
+/// What happens to messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fault {
+    Delay { ms: u64 },
+    Drop { count: usize },
 }
 
 impl Question {
@@ -87,10 +109,10 @@ impl Question {
     /// What only reads may be asked again by the bus.
     fn is_reading(&self) -> bool {
         match self {
-            Question::Ping | Question::Stand | Question::Tree { .. } => true,
+            Question::Ping | Question::Stand | Question::Tree { .. } | Question::Hindered { .. } => true,
             Question::Log { directives } => directives.is_none(),
             Question::Act { rehearse, .. } => *rehearse,
-            Question::Drain => false,
+            Question::Hinder { .. } | Question::Lift { .. } | Question::Drain => false,
         }
     }
 }
@@ -104,7 +126,11 @@ mod tests {
         let act = Question::Act { path: "call-manager/pool".into(), act: Act::Kill, rehearse: false };
         let tree = Question::Tree { path: "call-manager".into(), depth: 2 };
         let log = Question::Log { directives: Some("debug".into()) };
-        for question in [Question::Ping, Question::Stand, act, tree, log, Question::Drain] {
+        let path = || "call-manager/pool".to_owned();
+        let hinder = Question::Hinder { path: path(), fault: Fault::Delay { ms: 5 }, seconds: 1 };
+        let (hindered, lift) = (Question::Hindered { path: path() }, Question::Lift { path: path() });
+        let all = [Question::Ping, Question::Stand, act, tree, log, Question::Drain, hinder, hindered, lift];
+        for question in all {
             let sent = question.encode("n1", Duration::from_secs(2)).expect("a request");
             assert_eq!(Question::decode(&sent).expect("a question"), question);
         }

@@ -1,4 +1,4 @@
-//! Streams that run until the reader goes or the node stops.
+//! Streams that run until the reader goes, the node stops, or there is nothing more to tell.
 //!
 //! They are read, not fed: nothing is made until the reader has taken what came before, so no buffer grows.
 
@@ -24,7 +24,7 @@ impl Watches {
         Watches { places: Arc::new(Semaphore::new(WATCHES)), stop }
     }
 
-    /// Lets `items` run in a place of its own, ended by the node's stop with `UNAVAILABLE`.
+    /// Lets `items` run in a place of its own, to their end or the node's stop, which is `UNAVAILABLE`.
     pub(crate) fn open<T: Send + 'static>(
         &self,
         items: impl Stream<Item = Result<T, Status>> + Send + 'static,
@@ -32,7 +32,9 @@ impl Watches {
         let place = self.places.clone().try_acquire_owned();
         let place = place.map_err(|_| Status::resource_exhausted("too many watches are open"))?;
         let items = items.take_until(self.stop.clone().cancelled_owned());
-        let end = once(async { Err(Status::unavailable("the node is stopping")) });
+        let stop = self.stop.clone();
+        let stopping = move || stop.is_cancelled().then(|| Err(Status::unavailable("the node is stopping")));
+        let end = once(async move { stopping() }).filter_map(std::future::ready);
         let held = items.chain(end).map(move |item| {
             let _held = &place;
             item

@@ -11,6 +11,7 @@ mod link;
 mod names;
 mod post;
 mod publish;
+mod recess;
 mod serve;
 mod subscribe;
 mod waiting;

@@ -15,11 +15,14 @@ use protocol::{Error, Result};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::{Duration, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::client::text;
 
 const MOST: usize = 1 << 20;
+/// When the process has no descriptors left.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What was told of one fact: a type and a row's id.
 #[derive(Clone, Default)]
@@ -63,7 +66,10 @@ fn lock(log: &Log) -> MutexGuard<'_, BTreeMap<(String, String), Told>> {
 async fn accept(listener: TcpListener, log: Log) {
     let mut open = JoinSet::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(PAUSE).await;
+            continue;
+        };
         let log = log.clone();
         open.spawn(async move {
             let service = service_fn(move |request| take(log.clone(), request));

@@ -64,7 +64,11 @@ pub async fn run(settings: Settings) -> Result<()> {
         Shared { store: settings.store.clone(), bus: settings.bus.clone(), cache: settings.cache.clone() };
     let hooks = Hooks::open().await?;
     let mut talks = Talks::prepare().await?;
-    let mut site = Site::open(&shared).await?;
+    // what is dropped half open ends its nodes, too
+    let mut site = tokio::select! {
+        site = Site::open(&shared) => site?,
+        told = told_to_stop() => return told.and(Err(stopped())),
+    };
     let harassed = async {
         site.furnish(talks.carrier(), hooks.local()).await?;
         let mut harm =
@@ -74,10 +78,14 @@ pub async fn run(settings: Settings) -> Result<()> {
     // the nodes are children that end with this process; here they end before it
     let outcome = tokio::select! {
         outcome = harassed => outcome,
-        told = told_to_stop() => told.and(Err(Error::unavailable("stopped before the end"))),
+        told = told_to_stop() => told.and(Err(stopped())),
     };
     site.close(outcome.is_err()).await;
     outcome
+}
+
+fn stopped() -> Error {
+    Error::unavailable("stopped before the end")
 }
 
 /// SIGINT from a terminal, SIGTERM from whoever started it.
@@ -106,7 +114,14 @@ impl Harm<'_> {
             }
         };
         if timeout(BEGINS, begins).await.is_err() {
-            println!("only {} of {} calls are up", talks.tally().up, settings.calls);
+            let up = talks.tally().up;
+            println!("only {up} of {} calls are up", settings.calls);
+            if up == 0 {
+                let seconds = BEGINS.as_secs();
+                return Err(Error::unavailable(format!(
+                    "no call is up after {seconds} s: none could be lost"
+                )));
+            }
         }
         for round in 1..=settings.rounds {
             self.round(round, &writers, talks).await?;

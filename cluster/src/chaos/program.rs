@@ -37,6 +37,8 @@ pub(super) struct Shared {
 pub(super) struct Program {
     child: Child,
     flags: Vec<String>,
+    /// URLs with passwords: everybody sees the flags of a process.
+    places: Vec<(&'static str, String)>,
     pub(super) name: String,
     pub(super) folder: PathBuf,
     pub(super) http: SocketAddr,
@@ -85,11 +87,15 @@ impl Program {
             "log=warn",
         ];
         flags.extend(fixed.map(|flag| format!("--{flag}")));
-        let places = [("store", &shared.store), ("bus", &shared.bus), ("cache", &shared.cache)];
-        let places = places.into_iter().filter_map(|(flag, url)| Some(format!("--{flag}={}", url.as_ref()?)));
-        flags.extend(places);
-        let child = spawn(&flags, &folder)?;
-        Ok(Program { child, flags, name: name.to_owned(), folder, http, sip, grpc })
+        let places = [
+            ("BRANCHLINE_STORE", &shared.store),
+            ("BRANCHLINE_BUS", &shared.bus),
+            ("BRANCHLINE_CACHE", &shared.cache),
+        ];
+        let places: Vec<_> =
+            places.into_iter().filter_map(|(name, url)| Some((name, url.clone()?))).collect();
+        let child = spawn(&flags, &places, &folder)?;
+        Ok(Program { child, flags, places, name: name.to_owned(), folder, http, sip, grpc })
     }
 
     /// As a power cut would.
@@ -100,7 +106,7 @@ impl Program {
     /// Starts it again if its process has ended. What it ended with, if it had.
     pub(super) fn revive(&mut self) -> Result<Option<String>> {
         let Some(status) = self.child.try_wait().map_err(Error::internal)? else { return Ok(None) };
-        self.child = spawn(&self.flags, &self.folder)?;
+        self.child = spawn(&self.flags, &self.places, &self.folder)?;
         Ok(Some(status.to_string()))
     }
 
@@ -157,13 +163,14 @@ fn output(folder: &Path) -> PathBuf {
     folder.join("output")
 }
 
-fn spawn(flags: &[String], folder: &Path) -> Result<Child> {
+fn spawn(flags: &[String], places: &[(&str, String)], folder: &Path) -> Result<Child> {
     let file = File::options().create(true).append(true).open(output(folder)).map_err(Error::internal)?;
     let again = file.try_clone().map_err(Error::internal)?;
     Command::new(std::env::current_exe().map_err(Error::internal)?)
         // settings of the one who started this one are not meant for it
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .envs(places.iter().map(|(name, url)| (name, url)))
         .args(flags)
         .stdin(Stdio::null())
         .stdout(file)

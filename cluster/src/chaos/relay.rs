@@ -11,9 +11,12 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Duration, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
 const CHUNK: usize = 16 << 10;
+/// When the process has no descriptors left.
+const PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Weather {
@@ -108,7 +111,10 @@ impl Relay {
 async fn accept(listener: TcpListener, target: String, state: watch::Receiver<State>, noise: Arc<Noise>) {
     let mut links = JoinSet::new();
     loop {
-        let Ok((client, _)) = listener.accept().await else { continue };
+        let Ok((client, _)) = listener.accept().await else {
+            sleep(PAUSE).await;
+            continue;
+        };
         if state.borrow().weather != Weather::Away {
             links.spawn(link(client, target.clone(), state.clone(), noise.clone()));
         }
@@ -165,7 +171,7 @@ impl Noise {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::{Duration, timeout};
+    use tokio::time::timeout;
 
     use super::*;
 

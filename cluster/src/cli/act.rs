@@ -8,16 +8,16 @@ use serde_json::json;
 
 use super::client::{Operator, connect, refused};
 use super::table::{plain, print};
-use crate::config::Actor;
+use crate::config::{Actor, Place};
 
 /// Restarts or kills the actor, and prints what that did to users.
 ///
 /// # Errors
 /// The node cannot be reached or refuses, or no actor runs there.
-pub async fn act(operator: &Operator, node: Option<String>, act: Act, actor: Actor) -> Result<()> {
-    let Actor { path, rehearse, json } = actor;
-    let asked =
-        ActOnActorRequest { path: path.clone(), act: act.into(), node: node.unwrap_or_default(), rehearse };
+pub async fn act(operator: &Operator, act: Act, actor: Actor) -> Result<()> {
+    let Actor { place: Place { path, on, json }, rehearse } = actor;
+    let node = on.unwrap_or_default();
+    let asked = ActOnActorRequest { path: path.clone(), act: act.into(), node, rehearse };
     let mut client = connect(operator).await?;
     let done = client.act_on_actor(asked).await.map_err(refused)?.into_inner();
     if !done.found {

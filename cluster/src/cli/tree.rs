@@ -57,6 +57,7 @@ fn branch(node: &TreeNode) -> Value {
         "depth": node.depth,
         "restarts": node.restarts,
         "last_error": node.last_error,
+        "fault": node.fault,
         "children": node.children.iter().map(branch).collect::<Vec<_>>(),
     })
 }
@@ -85,7 +86,11 @@ fn row(lines: &str, node: &TreeNode) -> [String; 7] {
         age(node.age_ms / 1000),
         node.depth.to_string(),
         node.restarts.to_string(),
-        node.last_error.clone(),
+        [&*node.fault, &*node.last_error]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .collect::<Vec<_>>()
+            .join("; "),
     ]
 }
 

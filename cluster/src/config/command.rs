@@ -85,19 +85,57 @@ pub enum Command {
         #[arg(value_name = "NODE")]
         which: String,
     },
-    /// Has an actor (of --node) end in its own way and start again, and says what that did to users
+    /// Has an actor end in its own way and start again, and says what that did to users
     Restart {
         #[command(flatten)]
         admin: Admin,
         #[command(flatten)]
         actor: Actor,
     },
-    /// Ends an actor (of --node) in the middle of whatever it does, and says what that did to users
+    /// Ends an actor in the middle of whatever it does, and says what that did to users
     Kill {
         #[command(flatten)]
         admin: Admin,
         #[command(flatten)]
         actor: Actor,
+    },
+    /// Has an actor take its messages late for a while, waits for the end, and says what that did to users
+    ///
+    /// It ends by itself, also when this command does not wait for it; branchline lift ends it sooner.
+    Delay {
+        #[command(flatten)]
+        admin: Admin,
+        #[command(flatten)]
+        place: Place,
+        /// How much later each message is taken
+        #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        ms: u32,
+        /// How long
+        #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=300))]
+        seconds: u32,
+    },
+    /// Refuses the next messages to an actor, waits for the end, and says what that did to users
+    ///
+    /// A request is answered 503 at once, an event is given back and comes again. It ends by itself, also when this
+    /// command does not wait for it; branchline lift ends it sooner.
+    Drop {
+        #[command(flatten)]
+        admin: Admin,
+        #[command(flatten)]
+        place: Place,
+        /// How many [default: 1000 at most]
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000), required_unless_present = "seconds")]
+        count: Option<u32>,
+        /// How long [default: 60 at most]
+        #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=60))]
+        seconds: Option<u32>,
+    },
+    /// Ends what delay or drop has begun, and says what it did to users
+    Lift {
+        #[command(flatten)]
+        admin: Admin,
+        #[command(flatten)]
+        place: Place,
     },
     /// Publishes events again that a follower could not take; without an id it lists them
     Replay {
@@ -113,10 +151,13 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Shows what a node (--node) logs, or changes it until it is changed again or the process ends
+    /// Shows what a node logs, or changes it until it is changed again or the process ends
     Log {
         #[command(flatten)]
         admin: Admin,
+        /// The node [default: the one that is asked]
+        #[arg(long, value_name = "NODE", value_parser = values::node)]
+        on: Option<String>,
         /// A level, or directives as in info,cluster=debug
         directives: Option<String>,
     },
@@ -147,15 +188,26 @@ pub struct Events {
     pub json: bool,
 }
 
-/// Which actor. Its node is --node's, or the one that is asked.
+/// Which actor, and whether to do anything to it.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub struct Actor {
-    /// Names from below the root, as in call-manager/pool
-    pub path: String,
+    #[command(flatten)]
+    pub place: Place,
     /// Only says what it would do to users
     #[arg(long)]
     pub rehearse: bool,
+}
+
+/// Where an actor is. `--node` is this host's own setting and says nothing about that.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub struct Place {
+    /// Names from below the root, as in call-manager/pool
+    pub path: String,
+    /// The node on which it runs [default: the one that is asked]
+    #[arg(long, value_name = "NODE", value_parser = values::node)]
+    pub on: Option<String>,
     /// Prints JSON
     #[arg(long)]
     pub json: bool,
@@ -176,6 +228,21 @@ pub struct Admin {
     /// Its private key, PEM
     #[arg(long, value_name = "FILE", requires = "admin_cert")]
     admin_key: Option<PathBuf>,
+}
+
+impl Command {
+    /// Does it act on one node, which [`Place::on`] names?
+    pub(super) fn acts_on_a_node(&self) -> bool {
+        matches!(
+            self,
+            Command::Restart { .. }
+                | Command::Kill { .. }
+                | Command::Delay { .. }
+                | Command::Drop { .. }
+                | Command::Lift { .. }
+                | Command::Log { .. }
+        )
+    }
 }
 
 impl Admin {

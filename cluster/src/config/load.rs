@@ -81,6 +81,12 @@ pub fn parse<A: Into<OsString>>(
     args.splice(1..1, more);
     let matches = Cli::command().try_get_matches_from(args).map_err(Refusal::of)?;
     let cli = Cli::from_arg_matches(&matches).map_err(Refusal::of)?;
+    let is_named = given.value_source("node") == Some(ValueSource::CommandLine);
+    if is_named && cli.command.as_ref().is_some_and(super::Command::acts_on_a_node) {
+        return Err(Refusal::wrong(
+            "--node names a node that is started here; say --on NODE for the one to act on",
+        ));
+    }
     let config = &cli.config;
     for (given, flag, needed, missing) in [
         (&config.tls_cert, "--tls-cert", &config.tls_key, "--tls-key"),

@@ -1,6 +1,7 @@
 // What an operator does: every act is asked for once more, with what it does to users.
 
-import { byId, el, say } from "./element.js";
+import { byId, el, say, sentence } from "./element.js";
+import { faults } from "./fault.js";
 
 let signedOut = () => {};
 
@@ -21,23 +22,26 @@ export async function send(path, body, method = "POST") {
 // Which opening of the dialog an answer belongs to: one that comes late belongs to none.
 let opening = 0;
 
-function show(title, text) {
+export const isShown = (now) => now === opening && byId("dialog").open;
+
+export function show(title, text) {
   opening += 1;
   say(byId("dialog-title"), title);
   say(byId("dialog-text"), text);
   say(byId("dialog-effect"), "");
+  byId("dialog-fields").replaceChildren();
   byId("dialog-buttons").replaceChildren(el("button", { type: "submit" }, "Cancel"));
   if (!byId("dialog").open) byId("dialog").showModal();
   return opening;
 }
 
-function offer(label, kind, then) {
+export function offer(label, kind, then) {
   byId("dialog-buttons").append(el("button", { type: "button", class: kind, onclick: then }, label));
 }
 
 // Does it, and shows what came of it.
 async function carryOut(now, work, told) {
-  byId("dialog-buttons").querySelectorAll("button").forEach((button) => (button.disabled = true));
+  busy();
   let text;
   try {
     text = told(await work());
@@ -45,20 +49,26 @@ async function carryOut(now, work, told) {
     text = `It was refused: ${error.message}.`;
   }
   if (now !== opening) return;
+  over(text);
+}
+
+// Nothing is pressed twice.
+export function busy() {
+  byId("dialog-buttons").querySelectorAll("button").forEach((button) => (button.disabled = true));
+}
+
+export function over(text) {
   say(byId("dialog-effect"), text);
   const close = el("button", { type: "submit", class: "main" }, "Close");
   byId("dialog-buttons").replaceChildren(close);
   close.focus();
 }
 
-function sentence(done) {
-  return `${done.effect.charAt(0).toUpperCase()}${done.effect.slice(1)}.`;
-}
-
-export function actor(node, path, kind) {
+export function actor(node, path, { kind, fault }) {
   show(`${path} on ${node}`, "Restart lets it end in its own way and starts it again. Kill ends it in the middle of whatever it does; its supervisor deals with it like a crash.");
   offer("Restart…", "", () => rehearse(node, path, kind, "restart"));
   offer("Kill…", "danger", () => rehearse(node, path, kind, "kill"));
+  faults(node, path, { kind, fault });
 }
 
 async function rehearse(node, path, kind, act) {

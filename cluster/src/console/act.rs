@@ -1,4 +1,4 @@
-//! What the page does: act on an actor, publish dead events again, change a log, stop a node.
+//! What the page does: act on an actor, put faults before it, publish dead events again, change a log, stop a node.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::answer::{answer, body};
 use super::{Parts, session};
-use crate::admin::{self, Acted, Desk, Question};
+use crate::admin::{self, Acted, Desk, Fault, Hindrance, Question};
 
 #[derive(Deserialize)]
 struct Act {
@@ -20,6 +20,21 @@ struct Act {
     act: admin::Act,
     /// Only says what it would do.
     rehearse: bool,
+}
+
+#[derive(Deserialize)]
+struct Hinder {
+    node: String,
+    path: String,
+    fault: Fault,
+    seconds: u64,
+}
+
+/// Where a fault stands.
+#[derive(Deserialize)]
+struct Place {
+    node: String,
+    path: String,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +61,27 @@ pub(super) async fn act(State(parts): State<Arc<Parts>>, request: Request) -> Re
         desk.nodes.ask::<Acted>(&node, &Question::Act { path, act, rehearse }).await
     };
     change(&parts, request, act).await
+}
+
+pub(super) async fn hinder(State(parts): State<Arc<Parts>>, request: Request) -> Response {
+    let hinder = async |desk: &Desk, Hinder { node, path, fault, seconds }: Hinder| {
+        desk.nodes.ask::<Hindrance>(&node, &Question::Hinder { path, fault, seconds }).await
+    };
+    change(&parts, request, hinder).await
+}
+
+pub(super) async fn hindered(State(parts): State<Arc<Parts>>, request: Request) -> Response {
+    let hindered = async |desk: &Desk, Place { node, path }: Place| {
+        desk.nodes.ask::<Hindrance>(&node, &Question::Hindered { path }).await
+    };
+    change(&parts, request, hindered).await
+}
+
+pub(super) async fn lift(State(parts): State<Arc<Parts>>, request: Request) -> Response {
+    let lift = async |desk: &Desk, Place { node, path }: Place| {
+        desk.nodes.ask::<Hindrance>(&node, &Question::Lift { path }).await
+    };
+    change(&parts, request, lift).await
 }
 
 pub(super) async fn replay(State(parts): State<Arc<Parts>>, request: Request) -> Response {

@@ -44,6 +44,10 @@ export function keyed(parent, items, key, make, update) {
   }
 }
 
+export function sentence(done) {
+  return `${done.effect.charAt(0).toUpperCase()}${done.effect.slice(1)}.`;
+}
+
 export function age(milliseconds) {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   const [minutes, hours, days] = [Math.floor(seconds / 60), Math.floor(seconds / 3600), Math.floor(seconds / 86400)];

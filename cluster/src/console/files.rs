@@ -18,7 +18,7 @@ const SVG: &str = "image/svg+xml";
 
 const PAGE: &str = include_str!("index.html");
 
-const FILES: [(&str, &str, &str); 9] = [
+const FILES: [(&str, &str, &str); 10] = [
     ("style.css", CSS, include_str!("style.css")),
     ("icon.svg", SVG, include_str!("icon.svg")),
     ("main.js", JS, include_str!("main.js")),
@@ -28,6 +28,7 @@ const FILES: [(&str, &str, &str); 9] = [
     ("tables.js", JS, include_str!("tables.js")),
     ("tail.js", JS, include_str!("tail.js")),
     ("act.js", JS, include_str!("act.js")),
+    ("fault.js", JS, include_str!("fault.js")),
 ];
 
 pub(super) async fn page() -> Response {

@@ -33,12 +33,14 @@ const LETTERS: i64 = 50;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn live(State(parts): State<Arc<Parts>>, request: Request) -> Response {
-    if let Err(refusal) = session::look(&parts.gate, &request) {
-        return *refusal;
-    }
+    let left = match session::look(&parts.gate, &request) {
+        Ok(left) => left,
+        Err(refusal) => return *refusal,
+    };
     let last = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     let events = opened(parts.desk.clone(), last.to_owned()).flatten_stream();
-    let frames = select(states(parts.desk.clone()).map(Ok), events);
+    // with the session its stream ends, too: the browser tries again and is asked for the token
+    let frames = select(states(parts.desk.clone()).map(Ok), events).take_until(sleep(left));
     match parts.desk.watches.open(frames) {
         // the stop of the node ends the stream as if it were over: the browser tries again by itself
         Ok(frames) => {

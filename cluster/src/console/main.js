@@ -8,8 +8,11 @@ import { add, begin } from "./tail.js";
 import { forest } from "./tree.js";
 
 let stream = null;
+// The next attempt, after a refusal that may pass.
+let again;
 
 function signIn(message = "") {
+  clearTimeout(again);
   stream?.close();
   byId("app").hidden = true;
   byId("sign-in").hidden = false;
@@ -39,6 +42,7 @@ function show(state) {
 }
 
 function watch() {
+  clearTimeout(again);
   stream?.close();
   stream = new EventSource("api/live");
   stream.addEventListener("open", () => {
@@ -58,8 +62,10 @@ async function lost() {
   if (stream.readyState !== EventSource.CLOSED) return link("connection lost, trying again", true);
   const answer = await fetch("api/live", { method: "HEAD" }).catch(() => null);
   if (answer?.status === 401) return signIn();
+  // also before the first answer: an empty page says nothing
+  if (byId("sign-in").hidden) byId("app").hidden = false;
   link("the node does not answer, trying again", true);
-  setTimeout(watch, 3000);
+  again = setTimeout(watch, 3000);
 }
 
 byId("sign-in").addEventListener("submit", async (event) => {

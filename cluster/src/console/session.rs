@@ -11,6 +11,7 @@ use axum::response::Response;
 use http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
+use tokio::time::Duration;
 
 use super::Parts;
 use super::answer::{answer, body, refuse};
@@ -19,6 +20,8 @@ use crate::admin::{Gate, Peer, refused};
 const NAME: &str = "branchline_console";
 /// A working day.
 const HOURS: i64 = 8;
+/// Longer than any connection lasts.
+const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
 
 #[derive(Deserialize)]
 struct SignIn {
@@ -58,18 +61,22 @@ fn cookie(value: &str, seconds: i64, is_secure: bool) -> Response {
     response
 }
 
-/// Lets in whoever may look.
+/// Lets in whoever may look, for so long: a token or a certificate is shown with every request, a session ends.
 ///
 /// # Errors
 /// The answer for everybody else.
-pub(super) fn look(gate: &Gate, request: &Request) -> Result<(), Box<Response>> {
-    let is_let_in = match request.headers().get(AUTHORIZATION) {
+pub(super) fn look(gate: &Gate, request: &Request) -> Result<Duration, Box<Response>> {
+    let now = chrono::Utc::now().timestamp();
+    let is_known = match request.headers().get(AUTHORIZATION) {
         Some(shown) => gate.admits_header(shown.as_bytes()),
-        None => session(request.headers())
-            .is_some_and(|session| gate.continues(session, chrono::Utc::now().timestamp())),
+        None => false,
     };
-    if is_let_in || Peer::of(request.extensions()).is_known {
-        return Ok(());
+    if is_known || Peer::of(request.extensions()).is_known {
+        return Ok(FOR_EVER);
+    }
+    let session = session(request.headers()).filter(|_| !request.headers().contains_key(AUTHORIZATION));
+    if let Some(left) = session.and_then(|session| gate.continues(session, now)) {
+        return Ok(Duration::from_secs(left));
     }
     refused();
     Err(Box::new(refuse(StatusCode::UNAUTHORIZED, "sign in with the node's admin token")))

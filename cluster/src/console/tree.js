@@ -34,7 +34,7 @@ function row(node, path) {
   const figures = el("span", { class: "figures" }, restarts, depth, old);
   const act = el("button", { type: "button", class: "act small" }, "Act…");
   act.setAttribute("aria-label", `Act on ${path}`);
-  act.addEventListener("click", () => actor(node, path, item.kind));
+  act.addEventListener("click", () => actor(node, path, item.place));
   const [list, more] = [el("ul", { class: "branch" }), el("div", { class: "more" })];
   fold.addEventListener("click", () => {
     item.chosen = !isOpen(item);
@@ -45,13 +45,13 @@ function row(node, path) {
 }
 
 function fill(item, node, place) {
-  item.kind = place.kind;
   item.place = place;
   item.dot.className = dotOf(place.state);
   item.dot.title = place.state;
   say(item.name, place.name);
   item.name.title = `${place.kind} ${item.path}`;
-  say(item.state, place.state === "running" ? "" : place.state);
+  say(item.state, [place.state === "running" ? "" : place.state, place.fault].filter(Boolean).join(", "));
+  item.state.title = place.fault;
   say(item.error, place.last_error);
   item.error.title = place.last_error;
   figure(item.depth, depthOf(place), place.kind === "live" ? "live" : "waiting");
@@ -82,7 +82,7 @@ function sum(place, name) {
 }
 
 function isWell(place) {
-  return place.state === "running" && place.children.every(isWell);
+  return place.state === "running" && !place.fault && place.children.every(isWell);
 }
 
 function isOpen(item) {

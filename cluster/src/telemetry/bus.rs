@@ -86,6 +86,10 @@ impl Serve for Server {
         self.server.ready().await;
     }
 
+    fn is_well(&self) -> bool {
+        self.server.is_well()
+    }
+
     /// What the asker knows of the request comes over the wire alone, also between nodes of one process.
     async fn serve(&self, request: sock::Request) -> sock::Response {
         self.served.increment(1);

@@ -213,6 +213,25 @@ async fn a_call_that_may_not_be_placed_leaves_no_trace() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_destination_that_is_none_places_no_call_to_those_before_it() {
+    let platform = Platform::start().await;
+    let (alice, extension) = phone(&platform, "100").await;
+    let body = json!({
+        "actions": [{"type": "hangup"}], "source": {"type": "tel", "target": "+15550100"},
+        "destinations": [{"type": "extension", "target": extension}, {"type": "tel", "target": "nobody"}],
+    });
+    let (status, said) = platform.post("calls", body).await;
+    assert_eq!(status, 400, "{said}");
+    let message = said["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("destinations[1]: "), "{message}");
+    for made in ["calls", "groupcalls"] {
+        assert_eq!(platform.get(made).await.1["result"], json!([]), "{made}");
+    }
+    alice.stop().await;
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_registers_nothing() {
     let platform = Platform::start().await;
     platform

@@ -14,6 +14,7 @@ mod catalog;
 mod charts;
 mod contract;
 mod faults;
+mod first;
 mod flows;
 mod groups;
 mod idempotency;

@@ -1,6 +1,7 @@
 //! Operators at one node: what they see of the whole installation, and what they do to it.
 
 mod browser;
+mod hinder;
 mod terminal;
 mod tls;
 

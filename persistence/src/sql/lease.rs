@@ -19,6 +19,9 @@ use super::statement::Statement;
 /// The database's clock: those of nodes differ.
 const NOW: &str = "UTC_TIMESTAMP(6)";
 
+/// Hours after which the name of a node that is gone is forgotten: longer than anybody looks for it.
+const FORGOTTEN: u32 = 24;
+
 fn until() -> String {
     format!("{NOW} + INTERVAL {} SECOND", LEASE.as_secs())
 }
@@ -26,6 +29,11 @@ fn until() -> String {
 /// A node of before this moment of the end of its lease is quiet.
 fn quiet() -> String {
     format!("{NOW} + INTERVAL {} SECOND", (LEASE - QUIET).as_secs())
+}
+
+/// A name whose lease ended before this is no longer of interest.
+fn long_ago() -> String {
+    format!("{NOW} - INTERVAL {FORGOTTEN} HOUR")
 }
 
 /// One node's name in one of its epochs: this node's own, or that of a dead one which it looks after.
@@ -36,12 +44,13 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Takes the name, whoever has it.
+    /// Takes the name, whoever has it. A name that is new begins with the microseconds of the database's clock: one
+    /// that was forgotten and comes back is beyond every epoch that it had, and so is none of them.
     pub(super) async fn take<D: Dialect>(conn: &mut D::Connection, node: &str) -> sqlx::Result<Self> {
         let encode = |error: Error| sqlx::Error::Encode(error.into());
-        let until = until();
+        let (until, new) = (until(), format!("TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {NOW})"));
         let rise = format!(
-            "INSERT INTO nodes (node, epoch, until, serves) VALUES (?, 1, {until}, '[]') \
+            "INSERT INTO nodes (node, epoch, until, serves) VALUES (?, {new}, {until}, '[]') \
              ON DUPLICATE KEY UPDATE epoch = epoch + 1, until = VALUES(until), serves = '[]'"
         );
         let rise = Statement::new(rise).with(Kind::Text, node).map_err(encode)?;
@@ -128,6 +137,11 @@ impl Lease {
         Ok(steps)
     }
 
+    /// Forgets the name. Refused when somebody has it again, or looks after it.
+    pub(super) fn forget(&self) -> Result<Step> {
+        self.held(format!("DELETE FROM nodes WHERE node = ? AND epoch = ? AND until < {}", long_ago()))
+    }
+
     /// A statement with the name and its epoch as its last values.
     fn of(&self, sql: String) -> Result<Statement> {
         Statement::new(sql).with(Kind::Text, &*self.node)?.with(Kind::Int, self.epoch)
@@ -165,10 +179,27 @@ pub(super) fn left_events(node: &str) -> Result<Statement> {
     .with(Kind::Text, node)
 }
 
+/// The node of this name, if it has been gone for long and has left nothing.
+pub(super) fn long_gone(node: &str, residents: &Residents) -> Result<Statement> {
+    let none = |table: &str| format!("NOT EXISTS (SELECT 1 FROM {table} l WHERE l.node = n.node)");
+    let known = format!(
+        "SELECT n.node, n.epoch FROM nodes n WHERE n.node = ? AND n.until < {} AND {} AND {} AND NOT",
+        long_ago(),
+        none("outbox"),
+        none("timers")
+    );
+    with_residents(known, node, residents)
+}
+
 /// The quiet node of this name, if it has left residents.
 pub(super) fn left_residents(node: &str, residents: &Residents) -> Result<Statement> {
-    let known = format!("SELECT n.node, n.epoch FROM nodes n WHERE n.node = ? AND n.until < {}", quiet());
-    let mut found = Statement::new(format!("{known} AND (1 = 0")).with(Kind::Text, node)?;
+    let known = format!("SELECT n.node, n.epoch FROM nodes n WHERE n.node = ? AND n.until < {} AND", quiet());
+    with_residents(known, node, residents)
+}
+
+/// Completes a statement on the name that ends before what is asked of its residents: are there any?
+fn with_residents(known: String, node: &str, residents: &Residents) -> Result<Statement> {
+    let mut found = Statement::new(format!("{known} (1 = 0")).with(Kind::Text, node)?;
     for kind in &residents.journal {
         let entries = " OR EXISTS (SELECT 1 FROM journal WHERE kind = ? AND node = ?)";
         found.sql.to_mut().push_str(entries);

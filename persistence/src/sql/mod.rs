@@ -297,6 +297,16 @@ impl<D: Dialect> Store for SqlStore<D> {
         }
     }
 
+    async fn retire(&self, node: &str, residents: &Residents) -> Result<bool> {
+        if self.lease.as_ref().is_none_or(|own| own.node == node) {
+            return Ok(false);
+        }
+        match self.left(lease::long_gone(node, residents)?).await? {
+            Some(gone) => won(self.run(vec![gone.forget()?], false).await),
+            None => Ok(false),
+        }
+    }
+
     async fn decide(&self, name: &str, value: &str) -> Result<()> {
         let values = "INSERT INTO agreed (name, value) VALUES (?, ?)";
         let decide = Statement::new(format!("{values} {}", D::upsert("name", &["value"])));

@@ -33,8 +33,13 @@ fn timer() -> Timer {
 
 /// As if the node had said nothing for longer than a lease.
 async fn silence(server: &MariaDb, url: &str, node: &str) {
+    silence_for(server, url, (node, 1)).await;
+}
+
+async fn silence_for(server: &MariaDb, url: &str, (node, hours): (&str, u32)) {
     let database = url.rsplit('/').next().unwrap();
-    let past = format!("UPDATE {database}.nodes SET until = until - INTERVAL 1 HOUR WHERE node = '{node}'");
+    let past =
+        format!("UPDATE {database}.nodes SET until = until - INTERVAL {hours} HOUR WHERE node = '{node}'");
     sqlx::raw_sql(AssertSqlSafe(past)).execute(&mut server.admin().await.unwrap()).await.unwrap();
 }
 
@@ -194,6 +199,66 @@ async fn what_lived_on_a_dead_node_is_adopted_once_and_its_process_writes_no_mor
     for store in heirs.into_iter().chain([dead]) {
         store.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_is_forgotten_a_day_after_it_left_nothing_and_its_process_stays_out() {
+    let Some(server) = MariaDb::start().await else { return };
+    let url = server.database().await;
+    let (dead, heir) = (node(&url, "dead").await, node(&url, "b").await);
+    let mut row = call(Uuid::nil(), 1);
+    row.extend([("status".to_owned(), json!("up")), ("node".to_owned(), json!("dead"))]);
+    write(&dead, insert(&row), "left").await.unwrap();
+    let residents = Residents { rows: vec![(&CALL, vec!["up"])], journal: vec!["dialog"] };
+    let known = async || heir.nodes().await.unwrap().iter().any(|peer| peer.node == "dead");
+    silence_for(&server, &url, ("dead", 23)).await;
+    assert!(heir.inherit("dead").await.unwrap() && heir.adopt("dead", &residents).await.unwrap());
+    silence_for(&server, &url, ("dead", 23)).await;
+    assert!(!heir.retire("dead", &residents).await.unwrap(), "it is not gone for a day");
+    silence_for(&server, &url, ("dead", 2)).await;
+    assert!(heir.retire("dead", &residents).await.unwrap() && !known().await);
+    assert!(!heir.retire("dead", &residents).await.unwrap(), "once");
+    // it slept all the time, and the name was given to another process, and forgotten again
+    let late = dead.commit(Unit { events: vec![fact("late")], ..Unit::default() }).await.unwrap_err();
+    assert!(late.is_fenced(), "{late}");
+    let again = node(&url, "dead").await;
+    assert!(dead.renew(&[]).await.unwrap_err().is_fenced());
+    write(&again, insert(&call(Uuid::nil(), 2)), "anew").await.unwrap();
+    for store in [dead, again, heir] {
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_under_which_something_is_left_is_kept() {
+    let Some(server) = MariaDb::start().await else { return };
+    let url = server.database().await;
+    let heir = node(&url, "b").await;
+    let residents = Residents { rows: vec![(&CALL, vec!["up"])], journal: vec!["dialog"] };
+    let mut row = call(Uuid::nil(), 1);
+    row.extend([("status".to_owned(), json!("up")), ("node".to_owned(), json!("rows"))]);
+    let entry = Entry {
+        kind: "dialog",
+        id: Uuid::now_v7(),
+        parent: Uuid::nil(),
+        node: "journal".into(),
+        data: json!(1),
+    };
+    let left = [
+        ("rows", Unit { writes: vec![insert(&row)], ..Unit::default() }),
+        ("journal", Unit { journal: vec![Journal::Put(entry)], ..Unit::default() }),
+        ("events", Unit { events: vec![fact("left")], ..Unit::default() }),
+        ("timers", Unit { timers: vec![Pending::Set(timer())], ..Unit::default() }),
+    ];
+    for (name, unit) in left {
+        let dead = node(&url, name).await;
+        dead.commit(unit).await.unwrap();
+        dead.close().await;
+        silence_for(&server, &url, (name, 48)).await;
+        assert!(!heir.retire(name, &residents).await.unwrap(), "{name}");
+    }
+    assert!(!heir.retire("b", &residents).await.unwrap(), "nobody forgets oneself");
+    heir.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,6 +11,10 @@ use crate::{Event, Result, sock};
 pub trait Serve: Send + Sync {
     /// A place for one more request. Pending while the server is full, so that requests stay in the queue.
     async fn ready(&self);
+    /// False: whatever is asked now is refused, and another server of the queue may do better.
+    fn is_well(&self) -> bool {
+        true
+    }
     async fn serve(&self, request: sock::Request) -> sock::Response;
 }
 

@@ -176,7 +176,7 @@ pub trait Store: Send + Sync {
     /// [`Error::fenced`] when another process has taken the name of this node: from then on nothing is
     /// committed here any more.
     async fn renew(&self, serves: &[&str]) -> Result<()>;
-    /// Every node that ever shared this store.
+    /// Every node that shares this store, or did so until a day ago.
     async fn nodes(&self) -> Result<Vec<Peer>>;
     /// Somebody outside says that this node is dead. Its lease ends now; one that lives has it back with its next
     /// renewal.
@@ -188,6 +188,9 @@ pub trait Store: Send + Sync {
     /// The same for what lived there: the residents become this node's, all or none of them. From then on a
     /// process that still runs under the other name commits nothing more.
     async fn adopt(&self, node: &str, residents: &Residents) -> Result<bool>;
+    /// Forgets the name of a node that has been gone for a day and left nothing, also none of the residents of any
+    /// domain. A process that comes back under it takes it anew, and one that slept so long commits nothing more.
+    async fn retire(&self, node: &str, residents: &Residents) -> Result<bool>;
     /// What all nodes must agree on: the value that the first one gave this name.
     async fn agree(&self, name: &str, value: &str) -> Result<String>;
     /// What they must agree on from now on, whatever it was.

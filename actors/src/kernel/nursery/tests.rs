@@ -9,7 +9,7 @@ use tokio::time::{Duration, Instant, sleep};
 use uuid::Uuid;
 
 use super::Keeper;
-use crate::kernel::{Alarm, Child, Live, Living, Myself, Running, State, Supervisor, Then};
+use crate::kernel::{Alarm, Child, Fault, Live, Living, Myself, Order, Running, State, Supervisor, Then};
 
 /// As the kernel promises it.
 const CREDITS: usize = 256;
@@ -259,5 +259,45 @@ async fn a_nursery_that_is_killed_brings_all_of_them_back() {
     let one = tree.branch.find(&format!("domain/things/{}", ids[3])).unwrap();
     one.kill();
     world.lives(ids[3], 3).await;
+    tree.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delayed_thing_takes_its_messages_late_and_in_order() {
+    let (world, tree, ids) = World::with(2).await;
+    let order = Order { fault: Fault::Delay(Duration::from_secs(2)), lasts: Duration::from_secs(10) };
+    let path = format!("domain/things/{}", ids[0]);
+    tree.branch.hinder(&path, order).unwrap();
+    let begun = Instant::now();
+    assert_eq!(world.life(ids[1]).await.unwrap(), 1);
+    assert_eq!(begun.elapsed(), Duration::ZERO, "its neighbour is not late");
+    world.live.insist(ids[0], Word::Fail(Error::unavailable("what came first"))).unwrap();
+    assert_eq!(world.life(ids[0]).await.unwrap_err().message, "it is being rebuilt; try again");
+    assert_eq!(
+        begun.elapsed(),
+        Duration::from_secs(2),
+        "and then the one behind it is lost, as in any crash"
+    );
+    let report = tree.branch.lift(&path).unwrap();
+    assert_eq!((report.delayed, report.has_ended), (2, true));
+    world.lives(ids[0], 2).await;
+    tree.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_dropped_is_refused_and_an_end_is_not() {
+    let (world, tree, ids) = World::with(1).await;
+    let order = Order { fault: Fault::Drop(2), lasts: Duration::from_secs(10) };
+    tree.branch.hinder("domain/things", order).unwrap();
+    let error = world.life(ids[0]).await.unwrap_err();
+    assert_eq!((error.status, error.unbegun), (Status::Unavailable, true));
+    world.live.tell(ids[0], Word::Rang).unwrap_err();
+    world.live.insist(ids[0], Word::End).unwrap();
+    eventually(|| world.live.len() == 0).await;
+    let report = tree.branch.hindered("domain/things").unwrap();
+    assert_eq!((report.requests_failed, report.messages_lost, report.has_ended), (1, 1, true));
+    let error = tree.branch.hinder("domain", order).unwrap_err();
+    assert_eq!(error.status, Status::InvalidArgument, "a supervisor has no such mailbox");
+    assert_eq!(tree.branch.hinder("nothing", order).unwrap_err().status, Status::NotFound);
     tree.stop().await;
 }

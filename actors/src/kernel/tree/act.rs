@@ -71,13 +71,13 @@ impl Branch {
         Some(effect)
     }
 
-    fn running(&self, path: &str) -> Option<ActorCell> {
+    pub(super) fn running(&self, path: &str) -> Option<ActorCell> {
         let ends = |status| matches!(status, ActorStatus::Stopping | ActorStatus::Stopped);
         self.find(path).filter(|cell| !ends(cell.get_status()))
     }
 
     /// The place itself, if it is not one live thing among many.
-    fn place(&self, path: &str) -> Option<Arc<Branch>> {
+    pub(super) fn place(&self, path: &str) -> Option<Arc<Branch>> {
         let (head, rest) = path.split_once('/').unwrap_or((path, ""));
         let child = self.lock().children.iter().find(|child| &*child.name == head).cloned()?;
         if rest.is_empty() { Some(child) } else { child.place(rest) }

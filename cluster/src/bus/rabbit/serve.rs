@@ -5,7 +5,7 @@
 //! it expires with the patience of its caller.
 
 use std::collections::{HashMap, VecDeque};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, poll};
@@ -26,7 +26,7 @@ use super::super::answer::{LONGEST, answer};
 use super::attend::Consume;
 use super::link::closed;
 use super::names::declare_requests;
-use super::wire;
+use super::{recess, wire};
 
 /// Requests of one queue that this node has taken and not answered. Twice what a domain works on at once.
 const PREFETCH: u16 = 64;
@@ -53,6 +53,27 @@ impl Consume for Server {
         up: &watch::Sender<bool>,
         stop: &CancellationToken,
     ) -> lapin::Result<()> {
+        loop {
+            self.shift(connection, up, stop).await?;
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            let channel = connection.create_channel().await?;
+            let over = recess::is_over(&channel, &self.queue, &self.server);
+            stop.run_until_cancelled(over).await.transpose()?;
+            channel.close(200, "OK".into()).await?;
+        }
+    }
+}
+
+impl Server {
+    /// Serves until it is told to stop, or cannot serve and others can.
+    async fn shift(
+        &self,
+        connection: &Arc<Connection>,
+        up: &watch::Sender<bool>,
+        stop: &CancellationToken,
+    ) -> lapin::Result<()> {
         let channel = connection.create_channel().await?;
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
         declare_requests(&channel, &self.queue).await?;
@@ -60,11 +81,13 @@ impl Consume for Server {
         let mut deliveries = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
         up.send_replace(true);
         let mut desk = Desk::new(&channel, &self.server);
+        let mut recess = pin!(recess::is_due(&channel, &self.queue, &self.server));
         loop {
             let oldest = desk.waiting.front().map(|(since, _)| *since + GIVE_BACK);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
+                due = &mut recess => break due?,
                 Some(_) = desk.work.join_next() => {}
                 () = &mut desk.ready, if oldest.is_some() => desk.begin().await,
                 delivery = deliveries.next() => desk.take(delivery)?,

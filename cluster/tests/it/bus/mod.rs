@@ -4,6 +4,7 @@ pub(crate) mod broker;
 mod faults;
 mod nodes;
 pub(crate) mod peers;
+mod recess;
 mod suite;
 mod voipbin;
 

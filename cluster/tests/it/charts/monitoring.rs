@@ -42,10 +42,15 @@ fn every_group_is_probed_by_http_and_read_by_prometheus() {
     for release in all().iter().chain([&monitored]) {
         for group in release.groups() {
             let container = group.container();
+            // in an outage of the store somebody must be there to say 503
+            let is_door = ["gateway", "voice"]
+                .iter()
+                .any(|what| group.pod_label(&format!("branchline/{what}")) == "true");
+            let ready = if is_door { "/health/open" } else { "/health/ready" };
             for (kind, path) in [
                 ("startupProbe", "/health/live"),
                 ("livenessProbe", "/health/live"),
-                ("readinessProbe", "/health/ready"),
+                ("readinessProbe", ready),
             ] {
                 let expected = json!({"path": path, "port": "grpc", "scheme": "HTTP"});
                 assert_eq!(container[kind]["httpGet"], expected, "{}: {kind}", group.name());
@@ -58,6 +63,43 @@ fn every_group_is_probed_by_http_and_read_by_prometheus() {
         let groups: Vec<_> = release.groups().map(Object::name).collect();
         assert!(read == groups && groups.len() >= 5, "{}: {read:?}", release.name);
     }
+}
+
+/// Nobody probes or reads in the clear what is HTTPS, and no probe needs a certificate of its own.
+#[test]
+fn probes_and_prometheus_speak_tls_where_the_operators_port_does() {
+    if tool("").is_none() {
+        return;
+    }
+    let known = json!({"ca": {"secret": {"name": "certificate", "key": "ca.crt"}}, "serverName": "nodes"});
+    let set = json!({
+        "operators": {"tls": {"existingSecret": "certificate", "clientCaSecret": "operators-ca"}},
+        "serviceMonitor": {"enabled": true, "tlsConfig": known},
+    });
+    let release = install("encrypted", &json!({"set": set})).unwrap();
+    for group in release.groups() {
+        let (container, name) = (group.container(), group.name());
+        for kind in ["startupProbe", "livenessProbe", "readinessProbe"] {
+            assert_eq!(container[kind]["httpGet"]["scheme"], "HTTPS", "{name}: {kind}");
+        }
+        for (variable, file) in [
+            ("BRANCHLINE_GRPC_CERT", "/operators/tls/tls.crt"),
+            ("BRANCHLINE_GRPC_KEY", "/operators/tls/tls.key"),
+            ("BRANCHLINE_GRPC_CLIENT_CA", "/operators/ca/ca.crt"),
+        ] {
+            assert_eq!(group.variable(variable), Some(file), "{name}");
+            let folder = file.rsplit_once('/').unwrap().0;
+            let mounts = list(&container["volumeMounts"]);
+            let mount = mounts.iter().find(|mount| mount["mountPath"] == folder).expect(folder);
+            let volumes = list(&group.pod()["volumes"]);
+            let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]).expect(folder);
+            assert_eq!((&mount["readOnly"], &volume["secret"]["defaultMode"]), (&json!(true), &json!(0o440)));
+        }
+    }
+    let monitor = release.of("ServiceMonitor").next().expect("Prometheus is told");
+    let endpoint = &list(monitor.at("/spec/endpoints"))[0];
+    assert_eq!((&endpoint["scheme"], &endpoint["tlsConfig"]), (&json!("https"), &known));
+    assert!(release.notes.contains("https://127.0.0.1:8081/console/"), "{}", release.notes);
 }
 
 /// The workloads behind the Service that Prometheus is told of.

@@ -65,14 +65,20 @@ fn values_that_cannot_work_are_refused() {
 }
 
 #[test]
-fn the_operators_port_has_no_tls_and_is_not_the_worlds() {
+fn the_operators_port_is_where_values_say_and_not_the_worlds() {
     if tool("").is_none() {
         return;
     }
     let certificate = json!([{"name": "BRANCHLINE_GRPC_CERT", "value": "/tls/tls.crt"}]);
-    let expected = "groups.call.env: BRANCHLINE_GRPC_CERT: the operators' port is without TLS here";
+    let expected = "groups.call.env: BRANCHLINE_GRPC_CERT: probes and Prometheus would not know of it";
     check(&json!({"groups": {"call": {"env": certificate}}}), expected);
     check(&json!({"settings": {"grpc-cert": "x"}}), "additional properties 'grpc-cert' not allowed");
+    let tls = json!({"tls": {"existingSecret": "certificate"}});
+    check(
+        &json!({"operators": tls, "serviceMonitor": {"enabled": true}}),
+        "serviceMonitor.tlsConfig: say how Prometheus knows the certificate",
+    );
+    check(&json!({"operators": {"tls": {"clientCaSecret": "ca"}}}), "needs operators.tls.existingSecret");
     for (who, world) in [("operators", "0.0.0.0/0"), ("monitoring", "::/0")] {
         let set = json!({"networkPolicy": {who: [{"ipBlock": {"cidr": world}}]}});
         check(&set, &format!("networkPolicy.{who}: {world} would open the operators' port to the world"));

@@ -89,6 +89,10 @@ impl Store for Switch {
         self.through()?.adopt(node, residents).await
     }
 
+    async fn retire(&self, node: &str, residents: &Residents) -> Result<bool> {
+        self.through()?.retire(node, residents).await
+    }
+
     async fn decide(&self, name: &str, value: &str) -> Result<()> {
         self.through()?.decide(name, value).await
     }

@@ -68,9 +68,12 @@ async fn text(answer: Response<Incoming>) -> String {
 }
 
 /// Every route that shows or changes something.
-const ROUTES: [(Method, &str); 5] = [
+const ROUTES: [(Method, &str); 8] = [
     (Method::GET, "/console/api/live"),
     (Method::POST, "/console/api/act"),
+    (Method::POST, "/console/api/hinder"),
+    (Method::POST, "/console/api/hindered"),
+    (Method::POST, "/console/api/lift"),
     (Method::POST, "/console/api/replay"),
     (Method::POST, "/console/api/log"),
     (Method::POST, "/console/api/drain"),
@@ -142,7 +145,7 @@ async fn what_another_site_asks_for_is_refused_in_spite_of_the_cookie() {
 async fn health_and_metrics_are_open_and_the_page_loads_nothing_from_elsewhere() {
     let platform = platform().await;
     let browser = Browser::of(&platform);
-    for path in ["/health", "/health/live", "/health/ready", "/metrics"] {
+    for path in ["/health", "/health/live", "/health/ready", "/health/open", "/metrics"] {
         assert_eq!(browser.ask(Method::GET, path, &[], Value::Null).await.status(), StatusCode::OK, "{path}");
     }
     let page = browser.ask(Method::GET, "/console/", &[], Value::Null).await;
@@ -168,6 +171,45 @@ async fn health_and_metrics_are_open_and_the_page_loads_nothing_from_elsewhere()
     }
     assert_eq!(browser.ask(Method::GET, "/nowhere", &[], Value::Null).await.status(), StatusCode::NOT_FOUND);
     platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_drops_messages_and_is_told_what_that_did() {
+    let platform = platform().await;
+    let browser = Browser::of(&platform);
+    let (cookie, own) = (browser.sign_in().await, browser.own());
+    let head = [(COOKIE.as_str(), cookie.as_str()), (ORIGIN.as_str(), &*own)];
+    let asked = async |what: &str, body: Value| {
+        let answer = browser.ask(Method::POST, &format!("/console/api/{what}"), &head, body).await;
+        let status = answer.status();
+        (status, serde_json::from_str::<Value>(&text(answer).await).unwrap())
+    };
+    let at = json!({"node": "", "path": "tag-manager/pool"});
+    assert_eq!(asked("hindered", at.clone()).await.0, StatusCode::NOT_FOUND);
+    let mut drop = at.clone();
+    (drop["fault"], drop["seconds"]) = (json!({"drop": {"count": 1}}), json!(60));
+    let (status, begun) = asked("hinder", drop.clone()).await;
+    assert_eq!((status, &begun["has_ended"]), (StatusCode::OK, &json!(false)), "{begun}");
+    assert_eq!(asked("hinder", drop).await.0, StatusCode::CONFLICT, "one at a time");
+    let seen = browser.ask(Method::GET, "/console/api/live", &head, Value::Null).await;
+    reads(seen, "\"fault\":\"messages dropped (0 of 1) for ").await;
+    assert_eq!(platform.post("tags", json!({"name": "dropped"})).await.0, 503);
+    let (_, done) = asked("hindered", at.clone()).await;
+    assert_eq!((&done["id"], &done["has_ended"], &done["dropped"]), (&begun["id"], &json!(true), &json!(1)));
+    assert_eq!(done["effect"], "1 message dropped, 1 request failed");
+    assert_eq!(asked("lift", at).await.1["has_ended"], true);
+    platform.stop().await;
+}
+
+/// What is hidden takes no focus: a row of the tree may have no other button.
+#[test]
+fn whoever_goes_by_keys_reaches_every_act() {
+    let style = include_str!("../../../src/console/style.css");
+    let rules: Vec<_> = style.split('}').filter(|rule| rule.contains(".act")).collect();
+    assert!(rules.len() >= 3, "{rules:?}");
+    for rule in rules {
+        assert!(!rule.contains("visibility") && !rule.contains("display"), "{rule}");
+    }
 }
 
 /// Reads a stream until it has said this to the end of the frame; all that it said.

@@ -61,15 +61,42 @@ async fn an_operator_sees_and_acts_from_the_terminal() {
     let killed = at.says(&["kill", "tag-manager/pool"]).await;
     assert_eq!(killed, "tag-manager/pool killed: no user notices: nothing waits there\n");
     let done: Value =
-        serde_json::from_str(&at.says(&["restart", "call-manager", "--node", "it", "--json"]).await).unwrap();
+        serde_json::from_str(&at.says(&["restart", "call-manager", "--on", "it", "--json"]).await).unwrap();
     assert_eq!(done["requests_failed"], 0, "{done}");
-    for wrong in [["kill", "nothing/here"], ["drain", "nobody"], ["replay", "nothing"], ["log", "loud=very"]]
-    {
+    for wrong in [
+        ["kill", "nothing/here"],
+        ["lift", "call-manager/pool"],
+        ["drain", "nobody"],
+        ["replay", "nothing"],
+        ["log", "loud=very"],
+    ] {
         let output = at.output(&wrong).await;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && said.starts_with("error: "), "{wrong:?}: {said}");
         assert_eq!(said.lines().count(), 1, "{wrong:?}: {said}");
     }
+    at.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_are_dropped_and_delayed_on_the_node_that_is_named() {
+    let at = Terminal::open().await;
+    let dropped = at.says(&["drop", "tag-manager/pool", "--count", "5", "--for", "1", "--json"]).await;
+    let reports: Vec<Value> = dropped.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ends: Vec<_> = reports.iter().map(|report| report["has_ended"].as_bool().unwrap()).collect();
+    assert_eq!(
+        (ends, &reports[1]["dropped"]),
+        (vec![false, true], &0.into()),
+        "it waits for the end: {dropped}"
+    );
+    let late = at.says(&["delay", "tag-manager/pool", "--ms", "5", "--for", "1", "--on", "it"]).await;
+    assert!(late.ends_with("tag-manager/pool: no user noticed: no message came\n"), "{late}");
+    // its own name, also where the environment says it, is not whom an act is for
+    let meant = at.output(&["kill", "tag-manager/pool", "--node", "elsewhere"]).await;
+    let said = String::from_utf8_lossy(&meant.stderr).into_owned();
+    assert!(meant.status.code() == Some(2) && said.contains("say --on NODE"), "{said}");
+    let mut named = at.command(&["restart", "tag-manager/pool"]);
+    assert!(soon(named.env("BRANCHLINE_NODE", "elsewhere").output()).await.unwrap().status.success());
     at.node.stop().await;
 }
 

@@ -28,7 +28,7 @@ impl Dialect for MySql {
     const SETUP: &'static [&'static str] = &[
         "SET SESSION innodb_lock_wait_timeout = 2",
         // of a node that vanished in a transaction the server does not hear: its locks must not outlast its lease
-        "SET SESSION wait_timeout = 15",
+        "SET SESSION wait_timeout = 10",
         "SET SESSION lock_wait_timeout = 30",
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",

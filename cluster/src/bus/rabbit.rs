@@ -12,6 +12,7 @@ mod names;
 mod post;
 mod publish;
 mod serve;
+mod silence;
 mod subscribe;
 mod waiting;
 mod watch;

@@ -1,6 +1,7 @@
 //! The few places where SQLite and MySQL differ. Sealed: two dialects, one conformance suite.
 
 use std::future::Future;
+use std::time::Duration;
 
 use protocol::Kind;
 use serde_json::Value;
@@ -28,6 +29,9 @@ pub(crate) trait Dialect: sealed::Sealed + Database<Arguments: Clone + Sync> {
     const ALONE: bool;
     /// Takes the write lock at once: a deferred upgrade fails instead of waiting.
     const BEGIN: &'static str;
+    /// A begin, one job, or a commit: a connection that is silent for longer is given up, because what it waits
+    /// for may never come.
+    const SILENCE: Duration;
     /// What the writer says on a new connection.
     const SETUP: &'static [&'static str];
     /// After the columns of a new table.

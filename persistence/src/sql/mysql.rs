@@ -1,6 +1,8 @@
 //! MySQL and MariaDB. Times bind as `NaiveDateTime`: sqlx sends `DateTime<Utc>` as a TIMESTAMP, which
 //! ends in 2038 and silently becomes NULL before 1970.
 
+use std::time::Duration;
+
 use chrono::NaiveDateTime;
 use protocol::Kind;
 use serde_json::Value;
@@ -22,6 +24,8 @@ const BUSY: [u16; 2] = [1205, 1213];
 impl Dialect for MySql {
     const ALONE: bool = false;
     const BEGIN: &'static str = "START TRANSACTION";
+    /// More than a lock is waited for. An answer of which bytes were lost or spoilt on the way never ends.
+    const SILENCE: Duration = Duration::from_secs(3);
     /// A row that another node holds must not stop the writer for MySQL's 50 s, nor a table a migration for
     /// a day. READ COMMITTED locks rows
     /// and not the gaps between them. Strict, so that nothing is cut to fit.

@@ -1,5 +1,7 @@
 //! SQLite. Times are integers of microseconds: eight bytes that sort; sqlx's text varies in its digits.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
 use protocol::Kind;
 use serde_json::Value;
@@ -26,6 +28,8 @@ const KEPT: usize = 16;
 impl Dialect for Sqlite {
     const ALONE: bool = true;
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
+    /// Its answers come from this machine's disk, however slow.
+    const SILENCE: Duration = Duration::from_secs(30);
     const SETUP: &'static [&'static str] = &[];
     const OPTIONS: &'static str = "";
     const FORCE: Option<&'static str> = None;

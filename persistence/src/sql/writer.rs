@@ -29,9 +29,9 @@ const MOST: usize = 256;
 /// Jobs that wait. Beyond that callers wait for a place, and not for long.
 const QUEUE: usize = 4 * MOST;
 const PLACE_LIMIT: Duration = Duration::from_secs(5);
-/// One transaction, and one commit: a database that is silent for longer is taken for gone.
-const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Of a connection that was not used for a while.
+const PING_LIMIT: Duration = Duration::from_secs(2);
 /// How often a job that lost a deadlock is tried.
 const ATTEMPTS: u32 = 2;
 
@@ -186,28 +186,27 @@ impl<D: Dialect> Task<D> {
         let mut conn = self.connection().await.map_err(Failure::Begin)?;
         let mut last = self.last;
         let begin = conn.begin_with(D::BEGIN.into_sql_str());
-        let mut open = within(SILENCE_LIMIT, begin).await.map_err(Failure::Begin)?;
-        let applied =
-            within(SILENCE_LIMIT, apply::<D>(&mut open, self.fence.as_ref(), jobs, &mut last)).await;
+        let mut open = within(D::SILENCE, begin).await.map_err(Failure::Begin)?;
+        let applied = apply::<D>(&mut open, self.fence.as_ref(), jobs, &mut last).await;
         // also when nothing is stored: a number is never tried twice
         self.last = last;
         match applied {
             Ok(None) => Err(Failure::Fenced),
             Ok(Some((answers, told))) if answers.iter().any(Result::is_ok) => {
-                within(SILENCE_LIMIT, open.commit()).await.map_err(uncommitted::<D>)?;
+                within(D::SILENCE, open.commit()).await.map_err(uncommitted::<D>)?;
                 self.conn = Some((conn, Instant::now()));
                 self.tail.add(told);
                 Ok(answers)
             }
             Ok(Some((answers, _))) => {
-                if within(SILENCE_LIMIT, open.rollback()).await.is_ok() {
+                if within(D::SILENCE, open.rollback()).await.is_ok() {
                     self.conn = Some((conn, Instant::now()));
                 }
                 Ok(answers)
             }
             Err(cause) => {
                 let sound = matches!(cause, sqlx::Error::Database(_));
-                if sound && within(SILENCE_LIMIT, open.rollback()).await.is_ok() {
+                if sound && within(D::SILENCE, open.rollback()).await.is_ok() {
                     self.conn = Some((conn, Instant::now()));
                 }
                 Err(Failure::Apply(cause))
@@ -217,7 +216,7 @@ impl<D: Dialect> Task<D> {
 
     async fn connection(&mut self) -> sqlx::Result<D::Connection> {
         if let Some((mut conn, used)) = self.conn.take()
-            && (used.elapsed() < TRUSTED || within(CONNECT_LIMIT, conn.ping()).await.is_ok())
+            && (used.elapsed() < TRUSTED || within(PING_LIMIT, conn.ping()).await.is_ok())
         {
             return Ok(conn);
         }
@@ -275,14 +274,16 @@ async fn apply<D: Dialect>(
     last: &mut i64,
 ) -> sqlx::Result<Option<(Vec<Result<()>>, Told)>> {
     if let Some(fence) = fence {
-        let held = D::run(conn, std::slice::from_ref(fence)).await.map_err(|Failed { cause, .. }| cause)?;
+        let fence =
+            async { D::run(conn, std::slice::from_ref(fence)).await.map_err(|Failed { cause, .. }| cause) };
+        let held = within(D::SILENCE, fence).await?;
         if held != [1] {
             return Ok(None);
         }
     }
     let (mut answers, mut told) = (Vec::with_capacity(jobs.len()), Told::new());
     for job in jobs {
-        answers.push(job.run::<D>(conn, jobs.len(), last, &mut told).await?);
+        answers.push(within(D::SILENCE, job.run::<D>(conn, jobs.len(), last, &mut told)).await?);
     }
     Ok(Some((answers, told)))
 }

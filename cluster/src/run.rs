@@ -52,11 +52,11 @@ async fn carry_out(Cli { config, command }: Cli) -> Result<()> {
             telemetry::logs::start(&quiet, config.log_format(), "demo", None).map_err(Error::invalid)?;
             demo::run(stay, shared(&config)?.as_ref()).await
         }
-        Some(Command::Chaos { rounds, seed, calls }) => {
+        Some(Command::Chaos { rounds, seed, calls, kills }) => {
             let quiet = config.log.clone().unwrap_or_else(|| "error".to_owned());
             telemetry::logs::start(&quiet, config.log_format(), "chaos", None).map_err(Error::invalid)?;
             let meet = meeting(&config)?;
-            chaos::run(chaos::Settings { rounds, seed, calls: calls as usize, ..meet }).await
+            chaos::run(chaos::Settings { rounds, seed, calls: calls as usize, kills, ..meet }).await
         }
         Some(command) => operate(&config, command).await,
     }
@@ -125,6 +125,7 @@ fn meeting(config: &Config) -> Result<chaos::Settings> {
         rounds: 0,
         seed: None,
         calls: 0,
+        kills: false,
         store: url(shared, &store),
         bus: url(bus, &config.bus),
         cache: url(cached, &config.cache),

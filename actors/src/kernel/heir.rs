@@ -3,33 +3,28 @@
 //! Two witnesses say that a node is gone: the store, which it has told nothing lately, and the bus, on which it
 //! does not answer. One that only the store cannot hear goes on with its calls; nobody takes them from it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use protocol::ports::{Deps, Peer, QUIET, Residents};
-use protocol::{Error, Result, sock};
+use protocol::{Error, Result, Status, sock};
 use serde_json::Value;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
+use super::one_voice::{Doubt, Word};
 use super::patience::patiently;
 use super::{Child, Domain, Mailbox};
 
-/// How often nodes are looked at.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often nodes are looked at, and how often while one of them is in doubt.
+const LOOK: Duration = Duration::from_millis(250);
+const CLOSE_LOOK: Duration = Duration::from_millis(100);
+/// A store that takes longer to answer is not to be believed about the silence of others.
+const ANSWER: Duration = Duration::from_millis(500);
 /// So long the store must have answered before anybody's silence means something.
-const SOUND: Duration = QUIET.saturating_add(LOOK);
+const SOUND: Duration = QUIET.saturating_add(ANSWER);
 /// A node that lives answers a ping at once, whatever else it has to do.
 const PING: Duration = Duration::from_secs(1);
-
-/// What the bus says of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Word {
-    Here,
-    /// Nobody has its queue.
-    Gone,
-    /// No answer came in time.
-    Silent,
-}
 
 /// Looks for nodes that are gone, for as long as this one lives.
 /// What lives anywhere is `all`: a name is forgotten when nothing of that is left under it.
@@ -49,40 +44,63 @@ struct Heir {
     all: Residents,
 }
 
+/// What is known of others.
+#[derive(Default)]
+struct Known {
+    /// Nodes that are gone, and of which nothing is left.
+    settled: HashSet<String>,
+    doubts: HashMap<String, Doubt>,
+}
+
 async fn watch(heir: Arc<Heir>) -> Result<()> {
     // while the store was away for all, all look quiet: who has heard of the others for a while knows
-    let since = Instant::now();
-    let mut settled = HashSet::new();
+    let (since, mut known) = (Instant::now(), Known::default());
     loop {
-        sleep(LOOK).await;
-        let nodes = timeout(LOOK, heir.deps.store.nodes()).await;
+        sleep(if known.doubts.is_empty() { LOOK } else { CLOSE_LOOK }).await;
+        let nodes = timeout(ANSWER, heir.deps.store.nodes()).await;
         let nodes = nodes.map_err(|_| Error::unavailable("the store did not answer in time"))??;
-        let (quiet, heard): (Vec<_>, Vec<_>) = nodes.into_iter().partition(|peer| peer.quiet);
-        heard.iter().for_each(|peer| _ = settled.remove(&peer.node));
-        for peer in quiet {
-            let own = peer.node == heir.deps.settings.node;
-            if own || since.elapsed() < SOUND || settled.contains(&peer.node) {
-                continue;
-            }
-            if heir.is_gone(&peer).await {
-                heir.look_after(&peer.node).await?;
-                settled.insert(peer.node);
+        let gone = heir.gone(nodes, &mut known).await;
+        for node in gone.into_iter().filter(|_| since.elapsed() >= SOUND) {
+            match heir.look_after(&node).await {
+                Ok(()) => {
+                    known.doubts.remove(&node);
+                    known.settled.insert(node);
+                }
+                // what it has left may be locked for a while; it stays gone
+                Err(error) if error.status == Status::Unavailable => {
+                    tracing::warn!(node, %error, "not yet taken over");
+                }
+                Err(error) => return Err(error),
             }
         }
     }
 }
 
 impl Heir {
-    async fn is_gone(&self, peer: &Peer) -> bool {
-        match self.hear(&peer.node).await {
-            Word::Here => false,
-            Word::Gone => true,
-            // the end of the lease tells, if it is not the bus that is gone
-            Word::Silent => !peer.alive && self.deps.bus.health().await.is_ok(),
+    /// Those of the nodes that surely do not speak any more, and that nobody has looked after yet.
+    async fn gone(&self, nodes: Vec<Peer>, known: &mut Known) -> Vec<String> {
+        let (late, heard): (Vec<_>, Vec<_>) = nodes.into_iter().partition(|peer| peer.late);
+        for peer in heard {
+            known.settled.remove(&peer.node);
+            known.doubts.remove(&peer.node);
         }
+        let open = |peer: &Peer| peer.node != self.deps.settings.node && !known.settled.contains(&peer.node);
+        let late: Vec<_> = late.into_iter().filter(open).collect();
+        let words = join_all(late.iter().map(|peer| self.hear(&peer.node))).await;
+        let mut gone = Vec::new();
+        for (peer, (word, asked)) in late.into_iter().zip(words) {
+            let (doubt, now) = (known.doubts.entry(peer.node.clone()).or_default(), Instant::now());
+            doubt.hear(&peer, word, (asked, now));
+            if doubt.is_sure(&peer, now) {
+                gone.push(peer.node);
+            }
+        }
+        gone
     }
 
-    async fn hear(&self, node: &str) -> Word {
+    /// What the bus says of a node, and when it was asked.
+    async fn hear(&self, node: &str) -> (Word, Instant) {
+        let asked = Instant::now();
         let ping = sock::Request {
             uri: "/ping".into(),
             method: "GET".into(),
@@ -94,11 +112,14 @@ impl Heir {
             traceparent: String::new(),
             timeout_ms: u64::try_from(PING.as_millis()).ok(),
         };
-        match self.deps.bus.ask(&sock::admin_queue(node), ping).await {
+        let word = match self.deps.bus.ask(&sock::admin_queue(node), ping).await {
             Ok(_) => Word::Here,
-            Err(error) if error.is_lost() || error.is_timeout() => Word::Silent,
-            Err(_) => Word::Gone,
-        }
+            // the broker says so; a refusal of our own says nothing of the node
+            Err(error) if error.unbegun => Word::Gone,
+            Err(_) if self.deps.bus.health().await.is_ok() => Word::Silent,
+            Err(_) => Word::Unknown,
+        };
+        (word, asked)
     }
 
     async fn look_after(&self, node: &str) -> Result<()> {

@@ -4,20 +4,25 @@
 //! taken by another one ends, and at once, because its supervisor cannot make that right. One that neither the
 //! store nor the bus can hear falls silent: others may carry its calls by now.
 
-use protocol::ports::{Deps, LEASE};
-use protocol::{Error, Result};
+use protocol::ports::{Deps, QUIET};
+use protocol::{Error, Result, sock};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use super::Child;
+use super::one_voice::{Standing, WORD};
 
 /// How often the lease is renewed: well within the silence after which others look for this node.
 const BEAT: Duration = Duration::from_millis(400);
 /// A store that takes longer is asked again; meanwhile the bus decides.
-const RENEWAL: Duration = Duration::from_millis(800);
+const RENEWAL: Duration = Duration::from_millis(600);
 /// The bus has to say so faster than others ask it.
 const HEALTH: Duration = Duration::from_millis(300);
-/// The word of the bus alone holds until it is asked again.
-const WORD: Duration = BEAT.saturating_add(RENEWAL).saturating_add(HEALTH);
+/// How soon the store is asked again that has not answered: the word of the bus is short.
+const AGAIN: Duration = Duration::from_millis(200);
+
+// a renewal that just succeeds, and one that fails, cost no audio while the bus answers; nor do two words
+const _: () = assert!(QUIET.as_millis() >= 2 * RENEWAL.as_millis() + BEAT.as_millis() + HEALTH.as_millis());
+const _: () = assert!(WORD.as_millis() >= AGAIN.as_millis() + RENEWAL.as_millis() + 2 * HEALTH.as_millis());
 
 /// `serves` is what other nodes read of this one.
 pub fn lease(deps: &Deps, serves: Vec<&'static str>) -> Child {
@@ -29,18 +34,39 @@ pub fn lease(deps: &Deps, serves: Vec<&'static str>) -> Child {
 }
 
 async fn keep(deps: &Deps, serves: &[&str]) -> Result<()> {
+    if !deps.store.is_shared() {
+        // nobody else can have the name, or the calls
+        return std::future::pending().await;
+    }
+    // whoever starts knows of no renewal yet, and the first follows at once
+    let (mut standing, mut well) = (None, true);
     loop {
         let begun = Instant::now();
-        match renew(deps, serves).await {
-            Ok(()) => deps.voice.trust(begun + LEASE),
-            Err(error) if error.is_fenced() => return Err(error),
+        let renewed = renew(deps, serves).await;
+        match &renewed {
+            Ok(()) => standing = Some(Standing::renewed(begun)),
+            Err(error) if error.is_fenced() => return renewed,
             Err(error) => {
-                tracing::warn!(%error, "lease not renewed");
-                let heard = timeout(HEALTH, deps.bus.health()).await.is_ok_and(|health| health.is_ok());
-                deps.voice.trust(Instant::now() + if heard { WORD } else { Duration::ZERO });
+                if well {
+                    tracing::warn!(%error, "lease not renewed");
+                }
+                ask_bus(deps, &mut standing).await;
             }
         }
-        sleep(BEAT).await;
+        well = renewed.is_ok();
+        deps.voice.trust(standing.map_or_else(Instant::now, |standing| standing.until()));
+        sleep(if well { BEAT } else { AGAIN }).await;
+    }
+}
+
+/// Nobody takes a node for dead that the bus has had all the time.
+async fn ask_bus(deps: &Deps, standing: &mut Option<Standing>) {
+    let asked = Instant::now();
+    let queue = sock::admin_queue(&deps.settings.node);
+    if let Ok(Ok(since)) = timeout(HEALTH, deps.bus.served_since(&queue)).await
+        && let Some(standing) = standing
+    {
+        standing.heard(since, asked);
     }
 }
 

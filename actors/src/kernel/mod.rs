@@ -11,6 +11,7 @@ mod inside;
 mod lease;
 mod live;
 mod nursery;
+mod one_voice;
 mod outbox;
 mod patience;
 mod pool;

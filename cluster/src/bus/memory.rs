@@ -17,6 +17,7 @@ use futures_util::future::join_all;
 use protocol::ports::{Bus, Serve, Subscribe};
 use protocol::{Error, Event, Result, sock};
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use events::Subscription;
@@ -50,11 +51,12 @@ impl Default for Broker {
 /// One node's connection to a [`Broker`].
 pub struct MemoryBus {
     broker: Broker,
+    since: Instant,
 }
 
 impl MemoryBus {
     pub fn new(broker: Broker) -> Self {
-        MemoryBus { broker }
+        MemoryBus { broker, since: Instant::now() }
     }
 }
 
@@ -94,6 +96,11 @@ impl Bus for MemoryBus {
 
     async fn health(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// What is served in this process is there for as long as the process.
+    async fn served_since(&self, _: &str) -> Result<Instant> {
+        Ok(self.since)
     }
 }
 

@@ -13,6 +13,7 @@ mod post;
 mod publish;
 mod recess;
 mod serve;
+mod silence;
 mod subscribe;
 mod waiting;
 mod watch;
@@ -24,7 +25,7 @@ use async_trait::async_trait;
 use protocol::ports::{Bus, Serve, Subscribe};
 use protocol::{Error, Event, Result, sock};
 use tokio::sync::{OnceCell, broadcast};
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -51,6 +52,7 @@ pub struct RabbitBus {
     asks: Asks,
     publisher: Publisher,
     topology: Arc<Topology>,
+    served: serve::Served,
     live: broadcast::Sender<Arc<Event>>,
     watching: OnceCell<DropGuard>,
     tasks: TaskTracker,
@@ -85,7 +87,8 @@ impl RabbitBus {
         opened(&asks.post).await?;
         opened(&publisher.post).await?;
         let (live, watching, _end) = (broadcast::Sender::new(WATCHED), OnceCell::new(), end);
-        Ok(RabbitBus { speak, hear, asks, publisher, topology, live, watching, tasks, stop, _end })
+        let served = serve::Served::default();
+        Ok(RabbitBus { speak, hear, asks, publisher, topology, served, live, watching, tasks, stop, _end })
     }
 
     async fn consume(&self, link: &Link, consumer: impl attend::Consume) -> Result<DropGuard> {
@@ -109,7 +112,8 @@ impl Bus for RabbitBus {
 
     async fn serve(&self, queue: &str, server: Arc<dyn Serve>) -> Result<Box<dyn Send + Sync>> {
         names::short(queue)?;
-        Ok(Box::new(self.consume(&self.speak, serve::Server { queue: queue.to_owned(), server }).await?))
+        let server = serve::Server { queue: queue.to_owned(), server, served: self.served.clone() };
+        Ok(Box::new(self.consume(&self.speak, server).await?))
     }
 
     async fn subscribe(&self, queue: &str, subscriber: Arc<dyn Subscribe>) -> Result<Box<dyn Send + Sync>> {
@@ -129,6 +133,13 @@ impl Bus for RabbitBus {
     async fn health(&self) -> Result<()> {
         self.hear.now()?;
         self.asks.attendance.probe().await
+    }
+
+    async fn served_since(&self, queue: &str) -> Result<Instant> {
+        let connection = self.speak.now()?;
+        self.asks.attendance.probe().await?;
+        let since = self.served.since(queue, &connection);
+        since.ok_or_else(|| Error::lost("the queue is not served right now"))
     }
 }
 

@@ -1,9 +1,9 @@
 //! A built-in telephone with somebody at it: answers every call, and ends its own after a while.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use protocol::ports::voice::{CAUSE_NORMAL, LegEvent, LegId, Transport};
+use protocol::ports::voice::{CAUSE_NORMAL, EndedBy, LegEvent, LegId, Transport};
 use protocol::{Error, Result};
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,8 @@ struct Owner {
     placed: Arc<Mutex<Vec<LegId>>>,
     /// With the time to hang up, once it is up.
     legs: HashMap<LegId, Option<Instant>>,
+    /// Those that this side has hung up.
+    hung: HashSet<LegId>,
     quiet: CancellationToken,
 }
 
@@ -69,6 +71,7 @@ impl Handset {
             tally: Arc::clone(&tally),
             placed: Arc::clone(&placed),
             legs: HashMap::new(),
+            hung: HashSet::new(),
             quiet: quiet.clone(),
         };
         let task = AbortOnDropHandle::new(tokio::spawn(owner.attend()));
@@ -145,8 +148,8 @@ impl Owner {
             PhoneEvent::Call { leg, event: LegEvent::Ended { cause, status, by } } => {
                 self.take_placed();
                 let was_up = self.legs.remove(&leg).flatten().is_some();
-                if was_up && self.manners == Manners::HangsUp && by != protocol::ports::voice::EndedBy::Local
-                {
+                let wanted = self.hung.remove(&leg) && by == EndedBy::Local;
+                if was_up && self.manners == Manners::HangsUp && !wanted {
                     let how = format!("{leg} ended by {by:?} with {status}, {cause:?}");
                     self.tally.lock().unwrap_or_else(PoisonError::into_inner).lost.push(how);
                 }
@@ -165,10 +168,12 @@ impl Owner {
         let due: Vec<LegId> =
             self.legs.iter().filter(|(_, until)| ends(until)).map(|(leg, _)| *leg).collect();
         for leg in due {
+            self.hung.insert(leg);
             let hung = self.phone.hangup(leg, CAUSE_NORMAL).await;
             // the last word about it comes as its end; one that nobody knows any more has had it
             if hung.is_err() {
                 self.legs.remove(&leg);
+                self.hung.remove(&leg);
             } else if let Some(until @ Some(_)) = self.legs.get_mut(&leg) {
                 // asked again if it goes on nevertheless
                 *until = Some(now + Duration::from_secs(2));

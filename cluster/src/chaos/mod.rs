@@ -47,6 +47,8 @@ pub struct Settings {
     pub seed: Option<u64>,
     /// How many calls are kept up.
     pub calls: usize,
+    /// Nothing else happens than that nodes are killed.
+    pub kills: bool,
     /// The database, the broker and the cache of two nodes; without the first two one node runs alone.
     pub store: Option<String>,
     pub bus: Option<String>,
@@ -124,7 +126,13 @@ impl Harm<'_> {
             }
         }
         for round in 1..=settings.rounds {
-            self.round(round, &writers, talks).await?;
+            let moment = Duration::from_millis(self.random.random_range(MOMENT_MS));
+            sleep(moment).await;
+            let fault = match settings.kills {
+                true => Fault::Kill,
+                false => Fault::choose(&mut self.random, self.site.posts.len() > 1),
+            };
+            self.round((round, fault), &writers, talks).await?;
         }
         let (promised, ended) = (writers.end().await, talks.end().await?);
         println!("\nThe load has ended. Looking at what is there ...");
@@ -133,10 +141,7 @@ impl Harm<'_> {
         self.report(&lines)
     }
 
-    async fn round(&mut self, round: u32, writers: &Writers, talks: &Talks) -> Result<()> {
-        let moment = Duration::from_millis(self.random.random_range(MOMENT_MS));
-        sleep(moment).await;
-        let fault = Fault::choose(&mut self.random, self.site.posts.len() > 1);
+    async fn round(&mut self, (round, fault): (u32, Fault), writers: &Writers, talks: &Talks) -> Result<()> {
         let (up, lost) = (talks.tally().up, talks.tally().lost.len());
         let what = fault.happen(self.site, &mut self.random).await?;
         let begun = Instant::now();

@@ -41,6 +41,8 @@ struct State {
     weather: Weather,
     /// Counts what ended all connections at once.
     cuts: u32,
+    /// Counts what made all connections lose their answers.
+    losses: u32,
 }
 
 /// Spoils answers only: what a client has sent and was told is stored must be what it sent.
@@ -68,7 +70,7 @@ impl Relay {
         let port = crate::demo::free_port()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(Error::internal)?;
         let local = listener.local_addr().map_err(Error::internal)?;
-        let (state, seen) = watch::channel(State { weather: Weather::Clear, cuts: 0 });
+        let (state, seen) = watch::channel(State { weather: Weather::Clear, cuts: 0, losses: 0 });
         let noise = Arc::new(Noise { left: AtomicU32::new(0), anywhere: false.into() });
         let task = tokio::spawn(accept(listener, target, seen, noise.clone()));
         Ok(Relay { local, state, noise, _task: AbortOnDropHandle::new(task) })
@@ -81,6 +83,11 @@ impl Relay {
     /// Ends all connections; new ones work at once.
     pub fn cut(&self) {
         self.state.send_modify(|state| state.cuts += 1);
+    }
+
+    /// From now on no answer arrives on the connections that are open; new ones work.
+    pub fn lose_answers(&self) {
+        self.state.send_modify(|state| state.losses += 1);
     }
 
     pub fn away(&self) {
@@ -145,10 +152,14 @@ async fn pass(
     noise: Option<Arc<Noise>>,
 ) {
     let mut bytes = vec![0; CHUNK];
+    let losses = state.borrow().losses;
     loop {
         let Ok(length @ 1..) = from.read(&mut bytes).await else { return };
         let moves = state.wait_for(|state| state.weather != Weather::Stalled).await.is_ok();
         if let Some(noise) = &noise {
+            if state.borrow().losses != losses {
+                continue;
+            }
             noise.fall_on(&mut bytes[..length]);
         }
         if !moves || to.write_all(&bytes[..length]).await.is_err() {
@@ -207,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_passes_on_cuts_stalls_spoils_and_heals() {
+    async fn it_passes_on_cuts_stalls_spoils_loses_and_heals() {
         let (relay, _served) = echo().await;
         let mut stream = TcpStream::connect(relay.local()).await.expect("open");
         assert_eq!(says(&mut stream, b"word").await, Some(*b"word"));
@@ -220,6 +231,9 @@ mod tests {
         let spoilt = says(&mut stream, b"word").await.expect("an answer");
         assert!(spoilt != *b"word" && spoilt[3] == b'd', "{spoilt:?}");
         assert_eq!(says(&mut stream, b"word").await, Some(*b"word"), "once");
+        relay.lose_answers();
+        stream.write_all(b"lost").await.expect("taken");
+        assert!(timeout(QUIET, stream.peek(&mut [0])).await.is_err(), "no answer arrives");
         relay.cut();
         assert_eq!(hears(&mut stream).await, None);
         let mut stream = TcpStream::connect(relay.local()).await.expect("open");

@@ -65,14 +65,12 @@ pub(super) async fn judge(
         promised.unknown
     );
     refused.lost.clone_from(&promised.failed);
-    let mut up = Line::new("calls that were up", talks.talks);
-    up.lost = talks.lost;
     let mut lines = vec![refused];
     lines.extend(rows(&client, "tags", &promised.tags).await?);
     lines.extend(rows(&client, "activeflows", &promised.flows).await?);
     lines.push(told(hooks, &promised.flows).await);
-    lines.push(up);
     lines.push(ghosts(site, &client).await?);
+    lines.extend(calls_up(&client, talks).await?);
     lines.extend(money(&client).await?);
     let mut panics = Line::new("panics in the nodes' output", 0);
     panics.lost = (0..site.panics()).map(|_| "see the output".to_owned()).collect();
@@ -167,6 +165,24 @@ async fn ghosts(site: &mut Site, client: &Client) -> Result<Line> {
         }
         sleep(20 * LOOK).await;
     }
+}
+
+/// No call that was up ended but by somebody's wish: as the telephones saw it, and as the platform says. A call that
+/// only its telephone still had when it hung up is one that the platform lost. One that its telephone ended while its
+/// node was dead ends here for want of audio (`timeout`); had the telephone still had it, it would have missed it.
+async fn calls_up(client: &Client, talks: Tally) -> Result<[Line; 2]> {
+    let mut heard = Line::new("calls that were up at a telephone", talks.talks);
+    heard.lost = talks.lost;
+    let mut told = Line::new("calls that were up by their rows", 0);
+    let calls = client.all("calls", ANSWERS).await?;
+    for call in calls.iter().filter(|call| !text(call, "tm_progressing").is_empty()) {
+        told.attempted += 1;
+        let why = text(call, "hangup_reason");
+        if !["normal", "timeout"].contains(&why) {
+            told.lost.push(format!("{} ended at {}: {why}", text(call, "id"), text(call, "tm_hangup")));
+        }
+    }
+    Ok([heard, told])
 }
 
 /// Every answered call has one charge, and the ledger adds up to the balance.

@@ -45,6 +45,9 @@ pub enum Command {
         #[arg(long, value_name = "COUNT", default_value_t = 6)]
         #[arg(value_parser = clap::value_parser!(u32).range(1..=60))]
         calls: u32,
+        /// Only kills nodes
+        #[arg(long)]
+        kills: bool,
     },
     /// Shows the running actors of all nodes
     Tree {

@@ -73,6 +73,10 @@ impl Bus for Counted {
     async fn health(&self) -> Result<()> {
         self.0.health().await
     }
+
+    async fn served_since(&self, queue: &str) -> Result<Instant> {
+        self.0.served_since(queue).await
+    }
 }
 
 struct Server {

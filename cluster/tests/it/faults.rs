@@ -1,6 +1,7 @@
 //! What breaks around a node, and nodes that break, under load: the real program through relays, over real servers.
 
 mod alarm;
+mod broker_gone;
 mod chaos;
 mod crash;
 mod crowd;
@@ -35,4 +36,9 @@ fn through(relay: &Relay, url: &str) -> String {
 
 fn late(since: Instant) -> bool {
     since.elapsed() > REFUSED_WITHIN
+}
+
+/// What whoever runs a test by hand wants of it.
+fn asked(name: &str) -> Option<usize> {
+    std::env::var(name).ok()?.parse().ok()
 }

@@ -83,6 +83,9 @@ impl Bus for Line {
     async fn health(&self) -> Result<()> {
         Ok(())
     }
+    async fn served_since(&self, _: &str) -> Result<tokio::time::Instant> {
+        Err(Error::unavailable("nobody serves here"))
+    }
 }
 
 /// Stands still until it is set.

@@ -7,13 +7,12 @@ use std::sync::LazyLock;
 
 use protocol::{Error, Result};
 use sqlx::SqlSafeStr;
-use tokio::time::timeout;
 
 use super::dialect::{Dialect, Failed, Fault};
 use super::failure::{self, Failure};
 use super::job::{Job, Step};
 use super::statement::Statement;
-use super::writer::SILENCE_LIMIT;
+use super::writer::within;
 
 /// What a refused job of several in one transaction goes back to.
 static MARK: LazyLock<Statement> = LazyLock::new(|| Statement::new("SAVEPOINT job"));
@@ -35,8 +34,7 @@ impl Batch<'_> {
         &self,
         mut conn: D::Connection,
     ) -> (Result<Answers, Failure>, Option<D::Connection>) {
-        let stored = timeout(SILENCE_LIMIT, self.stored::<D>(&mut conn)).await;
-        let outcome = stored.unwrap_or_else(|late| Err(Failure::Commit(sqlx::Error::Io(late.into()))));
+        let outcome = self.stored::<D>(&mut conn).await;
         let sound = match &outcome {
             Ok(_) => true,
             Err(failure) => failure.is_refusal() && say::<D>(&mut conn, "ROLLBACK").await.is_ok(),
@@ -95,7 +93,7 @@ impl Batch<'_> {
         begin: &Statement,
         fence: &Statement,
     ) -> Result<(), Failure> {
-        let held = D::run(conn, &[begin, fence]).await.map_err(|Failed { at, cause }| match at {
+        let held = run::<D>(conn, &[begin, fence]).await.map_err(|Failed { at, cause }| match at {
             0 => Failure::Begin(cause),
             _ => Failure::Apply(cause),
         })?;
@@ -135,7 +133,7 @@ impl<'a> Text<'a> {
     /// Why the job must not be stored, if it must not.
     async fn run<D: Dialect>(&self, conn: &mut D::Connection) -> Result<Option<Error>, Failure> {
         let statements: Vec<_> = self.0.iter().map(|(_, statement)| *statement).collect();
-        let matched = match D::run(conn, &statements).await {
+        let matched = match run::<D>(conn, &statements).await {
             Ok(matched) => matched,
             Err(Failed { at, cause }) => return self.failed::<D>(conn, at, cause).await,
         };
@@ -172,7 +170,8 @@ impl<'a> Text<'a> {
 
 /// A change has matched nothing: its row is gone, or it was changed meanwhile.
 async fn unmatched<D: Dialect>(conn: &mut D::Connection, exists: &Statement) -> Result<Error, Failure> {
-    let gone = D::fetch(conn, exists.clone()).await.map_err(Failure::Apply)?.is_empty();
+    let found = within(D::SILENCE, D::fetch(conn, exists.clone())).await.map_err(Failure::Apply)?;
+    let gone = found.is_empty();
     Ok(if gone { Error::not_found() } else { Error::conflict() })
 }
 
@@ -184,7 +183,12 @@ fn uncommitted<D: Dialect>(cause: sqlx::Error) -> Failure {
     }
 }
 
+/// A text that is not answered in time failed nowhere in particular.
+async fn run<D: Dialect>(conn: &mut D::Connection, statements: &[&Statement]) -> Result<Vec<u64>, Failed> {
+    let run = async { Ok(D::run(conn, statements).await) };
+    within(D::SILENCE, run).await.unwrap_or_else(|cause| Err(Failed { at: usize::MAX, cause }))
+}
+
 async fn say<D: Dialect>(conn: &mut D::Connection, sql: &'static str) -> sqlx::Result<()> {
-    let said = timeout(SILENCE_LIMIT, D::say(conn, sql.into_sql_str()));
-    said.await.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into())))
+    within(D::SILENCE, D::say(conn, sql.into_sql_str())).await
 }

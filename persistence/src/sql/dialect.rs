@@ -1,6 +1,7 @@
 //! The few places where SQLite and MySQL differ. Sealed: two dialects, one conformance suite.
 
 use std::future::Future;
+use std::time::Duration;
 
 use protocol::Kind;
 use serde_json::Value;
@@ -33,6 +34,9 @@ pub(crate) trait Dialect: sealed::Sealed + Database<Arguments: Clone + Sync> {
     const GUARD: Option<&'static str>;
     /// After `LIMIT`, with one value.
     const LIMIT: &'static str;
+    /// A text: a connection that is silent for longer is given up, because what it waits
+    /// for may never come.
+    const SILENCE: Duration;
     /// What the writer says on a new connection.
     const SETUP: &'static [&'static str];
     /// After the columns of a new table.

@@ -4,11 +4,12 @@
 //! because every transaction asks for its own epoch first and locks it until it ends. Where a process has its
 //! database to itself there are no leases; the lock of the file is enough.
 
-use protocol::ports::{LEASE, Peer, QUIET, Residents};
-use protocol::{Error, Event, Kind, Result};
+use protocol::ports::{LATE, LEASE, Peer, QUIET, Residents};
+use protocol::{Error, Event, Kind, Result, time};
 use serde_json::Value;
 use sqlx::{Connection as _, SqlSafeStr as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::dialect::{Dialect, Failed};
 use super::job::Step;
@@ -26,9 +27,13 @@ fn until() -> String {
     format!("{NOW} + INTERVAL {} SECOND", LEASE.as_secs())
 }
 
-/// A node of before this moment of the end of its lease is quiet.
+/// A node whose lease ends before this moment is quiet.
 fn quiet() -> String {
-    format!("{NOW} + INTERVAL {} SECOND", (LEASE - QUIET).as_secs())
+    unheard_for(QUIET)
+}
+
+fn unheard_for(silence: Duration) -> String {
+    format!("{NOW} + INTERVAL {} MICROSECOND", (LEASE - silence).as_micros())
 }
 
 /// A name whose lease ended before this is no longer of interest.
@@ -220,16 +225,27 @@ pub(super) fn read_left<D: Dialect>(row: &D::Row) -> sqlx::Result<Lease> {
 }
 
 pub(super) fn peers() -> Statement {
-    let quiet = quiet();
-    Statement::new(format!("SELECT node, serves, until >= {NOW}, until < {quiet} FROM nodes ORDER BY node"))
+    let (late, quiet) = (unheard_for(LATE), quiet());
+    Statement::new(format!(
+        "SELECT node, serves, until >= {NOW}, until < {late}, until < {quiet}, until FROM nodes ORDER BY node"
+    ))
 }
 
 pub(super) fn read_peer<D: Dialect>(row: &D::Row) -> sqlx::Result<Peer> {
     let serves = D::pull(row, 1, Kind::Json)?;
+    let is = |at| D::pull(row, at, Kind::Int).map(|is| is.as_i64() == Some(1));
     Ok(Peer {
         node: read::text::<D>(row, 0)?,
         serves: serde_json::from_value(serves).unwrap_or_default(),
-        alive: D::pull(row, 2, Kind::Int)?.as_i64() == Some(1),
-        quiet: D::pull(row, 3, Kind::Int)?.as_i64() == Some(1),
+        alive: is(2)?,
+        late: is(3)?,
+        quiet: is(4)?,
+        until: D::pull(row, 5, Kind::Time)?.as_str().and_then(time::parse),
     })
+}
+
+/// The only node of a store that nobody shares.
+pub(super) fn alone(node: &str) -> Peer {
+    let node = node.to_owned();
+    Peer { node, serves: Vec::new(), alive: true, late: false, quiet: false, until: None }
 }

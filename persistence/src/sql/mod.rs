@@ -265,10 +265,14 @@ impl<D: Dialect> Store for SqlStore<D> {
         }
     }
 
+    fn is_shared(&self) -> bool {
+        self.lease.is_some()
+    }
+
     async fn nodes(&self) -> Result<Vec<Peer>> {
         match &self.lease {
             Some(_) => self.reader.all(lease::peers(), lease::read_peer::<D>).await,
-            None => Ok(vec![Peer { node: self.node.clone(), serves: Vec::new(), alive: true, quiet: false }]),
+            None => Ok(vec![lease::alone(&self.node)]),
         }
     }
 
@@ -302,7 +306,7 @@ impl<D: Dialect> Store for SqlStore<D> {
             return Ok(false);
         }
         match self.left(lease::long_gone(node, residents)?).await? {
-            Some(gone) => won(self.run(vec![gone.forget()?], false).await),
+            Some(gone) => won(self.run(vec![gone.forget()?], Wakes::NOBODY).await),
             None => Ok(false),
         }
     }

@@ -1,6 +1,8 @@
 //! MySQL and MariaDB. Times bind as `NaiveDateTime`: sqlx sends `DateTime<Utc>` as a TIMESTAMP, which
 //! ends in 2038 and silently becomes NULL before 1970.
 
+use std::time::Duration;
+
 use chrono::NaiveDateTime;
 use protocol::Kind;
 use serde_json::Value;
@@ -24,13 +26,15 @@ impl Dialect for MySql {
     const BEGIN: &'static str = "START TRANSACTION";
     const GUARD: Option<&'static str> = None;
     const LIMIT: &'static str = "?";
+    /// More than a lock is waited for. An answer of which bytes were lost or spoilt on the way never ends.
+    const SILENCE: Duration = Duration::from_secs(3);
     /// A row that another node holds must not stop the writer for MySQL's 50 s, nor a table a migration for
     /// a day. READ COMMITTED locks rows
     /// and not the gaps between them. Strict, so that nothing is cut to fit.
     const SETUP: &'static [&'static str] = &[
         "SET SESSION innodb_lock_wait_timeout = 2",
         // of a node that vanished in a transaction the server does not hear: its locks must not outlast its lease
-        "SET SESSION wait_timeout = 15",
+        "SET SESSION wait_timeout = 10",
         "SET SESSION lock_wait_timeout = 30",
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",

@@ -8,6 +8,7 @@ use protocol::ports::Load;
 use protocol::{Kind, Resource, Result, Row};
 use sqlx::pool::PoolOptions;
 use sqlx::{Connection as _, Pool};
+use tokio::time::error::Elapsed;
 use tokio::time::{Duration, Instant, timeout};
 use uuid::Uuid;
 
@@ -23,6 +24,8 @@ const PLACE_LIMIT: Duration = Duration::from_secs(3);
 const READ_LIMIT: Duration = Duration::from_secs(30);
 /// A connection that was used a moment ago needs no ping: it would double the cost of a read.
 pub(super) const TRUSTED: Duration = Duration::from_secs(1);
+/// One that does not answer the ping is closed, and there may be several.
+const PING_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) struct Reader<D: Dialect> {
     pool: Pool<D>,
@@ -40,7 +43,8 @@ impl<D: Dialect> Reader<D> {
             .before_acquire(|conn, meta| {
                 Box::pin(async move {
                     if meta.idle_for > TRUSTED {
-                        conn.ping().await?;
+                        let late = |late: Elapsed| Err(sqlx::Error::Io(late.into()));
+                        timeout(PING_LIMIT, conn.ping()).await.unwrap_or_else(late)?;
                     }
                     Ok(true)
                 })

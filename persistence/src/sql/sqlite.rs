@@ -1,5 +1,7 @@
 //! SQLite. Times are integers of microseconds: eight bytes that sort; sqlx's text varies in its digits.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
 use protocol::Kind;
 use serde_json::Value;
@@ -31,6 +33,8 @@ impl Dialect for Sqlite {
         Some("SELECT abs(changes() - 9223372036854775807 - 1) WHERE changes() = 0");
     /// For a limit that is a parameter and nothing else it prepares the statement anew, each time.
     const LIMIT: &'static str = "? + 0";
+    /// Its answers come from this machine's disk, however slow.
+    const SILENCE: Duration = Duration::from_secs(30);
     /// What a statement keeps in case it fails is small, and else a file is made for it.
     const SETUP: &'static [&'static str] = &["PRAGMA temp_store = MEMORY"];
     const OPTIONS: &'static str = "";

@@ -30,9 +30,9 @@ const MOST: usize = 256;
 /// Jobs that wait. Beyond that callers wait for a place, and not for long.
 const QUEUE: usize = 4 * MOST;
 const PLACE_LIMIT: Duration = Duration::from_secs(5);
-/// One transaction: a database that is silent for longer is taken for gone.
-pub(super) const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Of a connection that was not used for a while.
+const PING_LIMIT: Duration = Duration::from_secs(2);
 /// How often a job that lost a deadlock is tried.
 const ATTEMPTS: u32 = 2;
 
@@ -225,7 +225,7 @@ impl<D: Dialect> Task<D> {
 
     async fn connection(&mut self) -> sqlx::Result<D::Connection> {
         if let Some((mut conn, used)) = self.conn.take()
-            && (used.elapsed() < TRUSTED || within(CONNECT_LIMIT, conn.ping()).await.is_ok())
+            && (used.elapsed() < TRUSTED || within(PING_LIMIT, conn.ping()).await.is_ok())
         {
             return Ok(conn);
         }
@@ -274,7 +274,7 @@ pub(super) async fn connect<D: Dialect>(options: &Options<D>) -> sqlx::Result<D:
     .await
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     timeout(limit, work).await.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into())))
 }
 

@@ -71,11 +71,7 @@ async fn a_store_works_again_when_its_database_is_back() {
 async fn a_commit_without_an_answer_is_unknown_and_its_events_are_not_lost() {
     let Some(server) = MariaDb::start().await else { return };
     let cut = Arc::new(AtomicBool::new(false));
-    let port = free_port();
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-    let mut relay = JoinSet::new();
-    relay.spawn(serve(listener, server.port, cut.clone()));
-    let url = server.database().await.replace(&format!(":{}/", server.port), &format!(":{port}/"));
+    let (mut relay, url) = relayed(&server, cut.clone(), Fault::Cut).await;
     let store = open(&url).await;
 
     let (one, mut committed) = (call(Uuid::nil(), 1), store.committed());
@@ -90,17 +86,54 @@ async fn a_commit_without_an_answer_is_unknown_and_its_events_are_not_lost() {
     relay.shutdown().await;
 }
 
-/// Passes everything on. Once `cut` is set the next connection that commits is ended before the answer.
-async fn serve(listener: TcpListener, server: u16, cut: Arc<AtomicBool>) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_never_ends_costs_the_writer_its_connection_and_no_more() {
+    /// The server itself ends a connection of which it hears nothing after 10 s.
+    const BACK: Duration = Duration::from_secs(8);
+    let Some(server) = MariaDb::start().await else { return };
+    let mute = Arc::new(AtomicBool::new(false));
+    let (mut relay, url) = relayed(&server, mute.clone(), Fault::Mute).await;
+    let store = open(&url).await;
+    mute.store(true, Ordering::SeqCst);
+    let back = Instant::now() + BACK;
+    write(&store, insert(&call(Uuid::nil(), 1)), "first").await.unwrap_err();
+    while write(&store, insert(&call(Uuid::nil(), 2)), "second").await.is_err() {
+        assert!(Instant::now() < back, "the writer waits for what never comes");
+    }
+    assert_eq!(told(&store).await[0], "first", "the server had committed");
+    store.close().await;
+    relay.shutdown().await;
+}
+
+/// What befalls the next connection that commits.
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    /// It is ended before the answer.
+    Cut,
+    /// It stays, and nothing comes on it any more.
+    Mute,
+}
+
+/// A relay before a server, and the URL of a database through it.
+async fn relayed(server: &MariaDb, now: Arc<AtomicBool>, fault: Fault) -> (JoinSet<()>, String) {
+    let port = free_port();
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let mut relay = JoinSet::new();
+    relay.spawn(serve(listener, server.port, now, fault));
+    (relay, server.database().await.replace(&format!(":{}/", server.port), &format!(":{port}/")))
+}
+
+/// Passes everything on until it is `now`.
+async fn serve(listener: TcpListener, server: u16, now: Arc<AtomicBool>, fault: Fault) {
     let mut links = JoinSet::new();
     loop {
         let (client, _) = listener.accept().await.unwrap();
         let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
-        links.spawn(link(client, server, cut.clone()));
+        links.spawn(link(client, server, now.clone(), fault));
     }
 }
 
-async fn link(client: TcpStream, server: TcpStream, cut: Arc<AtomicBool>) {
+async fn link(client: TcpStream, server: TcpStream, now: Arc<AtomicBool>, fault: Fault) {
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
     let mut asked = vec![0; 64 * 1024];
@@ -111,9 +144,12 @@ async fn link(client: TcpStream, server: TcpStream, cut: Arc<AtomicBool>) {
                 Ok(length) if length > 0 => {
                     to_server.write_all(&asked[..length]).await.unwrap();
                     let commits = asked[..length].windows(6).any(|word| word == b"COMMIT");
-                    if commits && cut.swap(false, Ordering::SeqCst) {
+                    if commits && now.swap(false, Ordering::SeqCst) {
                         // the server has its answer ready: the commit is done
                         let _ = from_server.read(&mut answered).await;
+                        if fault == Fault::Mute {
+                            while from_client.read(&mut asked).await.is_ok_and(|length| length > 0) {}
+                        }
                         return;
                     }
                 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use crate::{Event, Result, sock};
 
@@ -56,4 +57,8 @@ pub trait Bus: Send + Sync {
 
     /// Is the bus reachable? For readiness.
     async fn health(&self) -> Result<()>;
+
+    /// Since when this node has served a queue without a break, if the bus says right now that it is there: who
+    /// asks that queue has reached this node since.
+    async fn served_since(&self, queue: &str) -> Result<Instant>;
 }

@@ -21,7 +21,7 @@ pub use outward::{Answer, Outward, Send};
 pub use pods::{Pod, PodWatch, Pods, Sighting};
 pub use speech::{Speech, Utterance};
 pub use store::{
-    Entry, Filter, Journal, LEASE, Load, Peer, Pending, QUIET, Residents, Store, Timer, Unit, Write,
+    Entry, Filter, Journal, LATE, LEASE, Load, Peer, Pending, QUIET, Residents, Store, Timer, Unit, Write,
 };
 pub use vault::Vault;
 pub use voice::VoiceEngine;

@@ -102,8 +102,12 @@ pub struct Peer {
     pub serves: Vec<String>,
     /// It has said so within the last [`LEASE`].
     pub alive: bool,
+    /// It has not said so for [`LATE`].
+    pub late: bool,
     /// It has not said so for [`QUIET`].
     pub quiet: bool,
+    /// The end of its lease by the store's clock: whoever says so again moves it on.
+    pub until: Option<Time>,
 }
 
 /// How much of the store is in use. For whoever watches it; nothing decides by it.
@@ -119,6 +123,8 @@ pub struct Load {
 
 /// How long a node that says nothing keeps its name, its events and its timers. By the database's clock.
 pub const LEASE: Duration = Duration::from_secs(10);
+/// After this silence the bus is asked about a node: it renews more often than that.
+pub const LATE: Duration = Duration::from_millis(600);
 /// After this silence a node that the bus does not know either is gone: nobody waits for the end of its lease.
 pub const QUIET: Duration = Duration::from_secs(2);
 
@@ -176,6 +182,8 @@ pub trait Store: Send + Sync {
     /// [`Error::fenced`] when another process has taken the name of this node: from then on nothing is
     /// committed here any more.
     async fn renew(&self, serves: &[&str]) -> Result<()>;
+    /// Others may have this store open, and take over what is this node's.
+    fn is_shared(&self) -> bool;
     /// Every node that shares this store, or did so until a day ago.
     async fn nodes(&self) -> Result<Vec<Peer>>;
     /// Somebody outside says that this node is dead. Its lease ends now; one that lives has it back with its next

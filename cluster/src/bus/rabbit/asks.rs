@@ -89,5 +89,5 @@ async fn refused(sent: oneshot::Receiver<bool>) -> Error {
 }
 
 fn nobody(queue: &str) -> Error {
-    Error::unavailable(format!("nobody serves {queue}"))
+    Error::unbegun(format!("nobody serves {queue}"))
 }

@@ -16,10 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::names::Topology;
+use super::silence;
 
 /// Two of them without a sign of life and the connection counts as lost.
 const HEARTBEAT_SECONDS: u16 = 10;
-/// TCP, TLS, login and declarations.
+/// TCP, TLS and login; with the declarations.
+const LOGIN_LIMIT: Duration = Duration::from_secs(3);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Between attempts: soon at first, as a broker that restarts is back in seconds.
 const PAUSES: [Duration; 4] = [
@@ -81,7 +83,7 @@ impl Link {
         let first = Arc::new(maker.make().await?);
         metrics::gauge!(CONNECTIONS).increment(1);
         let (sender, live) = watch::channel(Some(first.clone()));
-        tasks.spawn(maker.keep(first, sender));
+        tasks.spawn(maker.keep(first, sender, tasks.clone()));
         Ok(Link { live })
     }
 
@@ -126,8 +128,12 @@ impl Maker {
         let shown = &self.address.shown;
         let made = timeout(CONNECT_LIMIT, async {
             let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
-            let connection = Connection::connect_uri(self.address.uri.clone(), properties).await?;
-            self.topology.declare(&connection.create_channel().await?).await?;
+            let login = Connection::connect_uri(self.address.uri.clone(), properties);
+            let connection = timeout(LOGIN_LIMIT, login).await.unwrap_or_else(|_| Err(closed()))?;
+            tokio::select! {
+                declared = async { self.topology.declare(&connection.create_channel().await?).await } => declared?,
+                () = silence::falls(&connection) => return Err(closed()),
+            }
             Ok(connection)
         });
         made.await
@@ -135,11 +141,18 @@ impl Maker {
             .map_err(|error: lapin::Error| Error::unavailable(format!("{shown}: {error}")))
     }
 
-    async fn keep(self, mut connection: Arc<Connection>, live: watch::Sender<Option<Arc<Connection>>>) {
+    async fn keep(
+        self,
+        mut connection: Arc<Connection>,
+        live: watch::Sender<Option<Arc<Connection>>>,
+        tasks: TaskTracker,
+    ) {
         while self.stop.run_until_cancelled(lost(&connection)).await.is_some() {
             live.send_replace(None);
             metrics::gauge!(CONNECTIONS).decrement(1);
             tracing::warn!(connection = %self.name, broker = %self.address.shown, "broker lost");
+            // one that only makes no sense any more keeps its queues until it is closed
+            tasks.spawn(close(connection));
             let Some(next) = self.stop.run_until_cancelled(self.again()).await else { return };
             tracing::info!(connection = %self.name, broker = %self.address.shown, "broker is back");
             metrics::counter!("bus_reconnects_total").increment(1);
@@ -149,7 +162,7 @@ impl Maker {
         }
         live.send_replace(None);
         metrics::gauge!(CONNECTIONS).decrement(1);
-        let _ = timeout(CLOSE_LIMIT, connection.close(200, "OK".into())).await;
+        close(connection).await;
     }
 
     async fn again(&self) -> Connection {
@@ -167,10 +180,20 @@ impl Maker {
 
 async fn lost(connection: &Connection) {
     let mut events = std::pin::pin!(connection.events_listener());
-    while connection.status().connected() {
-        // any event, and in any case a look after a while
-        let _ = timeout(LOOK, events.next()).await;
+    let ended = async {
+        while connection.status().connected() {
+            // any event, and in any case a look after a while
+            let _ = timeout(LOOK, events.next()).await;
+        }
+    };
+    tokio::select! {
+        () = ended => {}
+        () = silence::falls(connection) => {}
     }
+}
+
+async fn close(connection: Arc<Connection>) {
+    let _ = timeout(CLOSE_LIMIT, connection.close(200, "OK".into())).await;
 }
 
 /// What a stream that ended without saying why ended with.

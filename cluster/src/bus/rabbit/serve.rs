@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{StreamExt, poll};
 use lapin::message::Delivery;
@@ -40,6 +40,41 @@ const LAST_ANSWERS: Duration = Duration::from_secs(30);
 pub(super) struct Server {
     pub(super) queue: String,
     pub(super) server: Arc<dyn Serve>,
+    pub(super) served: Served,
+}
+
+/// Since when a queue is served, and on which connection.
+type Since = (Instant, Arc<Connection>);
+
+/// The queues that are served right now.
+#[derive(Clone, Default)]
+pub(super) struct Served(Arc<Mutex<HashMap<String, Since>>>);
+
+impl Served {
+    pub(super) fn since(&self, queue: &str, connection: &Arc<Connection>) -> Option<Instant> {
+        self.lock().get(queue).filter(|(_, on)| Arc::ptr_eq(on, connection)).map(|(since, _)| *since)
+    }
+
+    fn begins(&self, queue: &str, connection: &Arc<Connection>) -> Session {
+        self.lock().insert(queue.to_owned(), (Instant::now(), connection.clone()));
+        Session { served: self.clone(), queue: queue.to_owned() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Since>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A queue that is served until this is dropped.
+struct Session {
+    served: Served,
+    queue: String,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.served.lock().remove(&self.queue);
+    }
 }
 
 impl Consume for Server {
@@ -80,6 +115,7 @@ impl Server {
         let (queue, options) = (self.queue.as_str().into(), BasicConsumeOptions::default());
         let mut deliveries = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
         up.send_replace(true);
+        let _session = self.served.begins(&self.queue, connection);
         let mut desk = Desk::new(&channel, &self.server);
         let mut recess = pin!(recess::is_due(&channel, &self.queue, &self.server));
         loop {

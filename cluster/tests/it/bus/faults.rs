@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cluster::bus::rabbit::RabbitBus;
+use cluster::chaos::relay::Relay;
 use protocol::Status;
 use protocol::ports::Bus as _;
 use tokio::task::JoinSet;
@@ -146,4 +147,28 @@ async fn a_broker_that_hangs_holds_nobody_up() {
         sleep(Duration::from_millis(50)).await;
     }
     while number(&timeout(SOON, got.recv()).await.unwrap().unwrap()) != 3 {}
+}
+
+/// The connection stays open, and what comes on it makes no sense any more, heartbeats included.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_on_which_nothing_arrives_any_more_is_given_up() {
+    /// Sooner than heartbeats tell, if they do.
+    const GIVEN_UP: Duration = Duration::from_secs(9);
+    let Some(broker) = RabbitMq::start().await else { return };
+    let place = broker.place();
+    let (before, rest) = place.rsplit_once('@').unwrap();
+    let (target, path) = rest.split_once('/').unwrap();
+    let relay = Relay::before(target.to_owned()).await.unwrap();
+    let url = format!("{before}@{}/{path}", relay.local());
+    let bus = Arc::new(RabbitBus::connect(&url, "it").await.unwrap());
+    let _requests = bus.serve(QUEUE, Server::new("it", 8, 1000)).await.unwrap();
+    bus.ask(QUEUE, request(5000)).await.unwrap();
+    let since = bus.served_since(QUEUE).await.unwrap();
+    relay.lose_answers();
+    let limit = Instant::now() + GIVEN_UP;
+    while bus.ask(QUEUE, request(500)).await.is_err() {
+        assert!(Instant::now() < limit, "never noticed");
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert!(bus.served_since(QUEUE).await.unwrap() > since, "its queue was gone meanwhile");
 }

@@ -40,3 +40,10 @@ async fn two_nodes_that_break_with_all_around_them_lose_nothing() {
     let Some(broker) = broker::shared().await else { return };
     chaos("8", &["--store", &database.database().await, "--bus", &broker.place()]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_that_are_killed_again_and_again_lose_nothing() {
+    let Some(database) = MariaDb::start().await else { return };
+    let Some(broker) = broker::shared().await else { return };
+    chaos("20", &["--kills", "--store", &database.database().await, "--bus", &broker.place()]).await;
+}

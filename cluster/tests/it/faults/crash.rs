@@ -4,11 +4,15 @@ use protocol::ports::voice::{CAUSE_NORMAL, LegEvent, LegId};
 use tokio::time::{Duration, Instant, sleep, timeout};
 use voice::{Phone, PhoneEvent};
 
+use super::asked;
 use crate::calls::{all_over, ended, hears, phone, realm, rings, sees};
 use crate::platform::{PATIENCE, Platform};
 
-/// As many as two cores carry in a debug build beside other tests: each is four legs with audio.
-const CALLS: usize = 10;
+/// As many as two cores carry in a debug build beside other tests: each is two calls of the platform, four legs with
+/// audio, and all of them are heard after each crash. `BRANCHLINE_TALKS` says otherwise, up to what there are ports for,
+/// and `BRANCHLINE_ROUNDS`.
+const TALKS: usize = 10;
+const MOST: usize = 50;
 const ROUNDS: usize = 20;
 const TONES: [u16; 2] = [440, 1000];
 const AUDIBLE: f32 = -30.0;
@@ -25,7 +29,7 @@ impl Crowd {
     async fn talks(platform: &Platform) -> Crowd {
         let ((alice, _), (bob, _)) = (phone(platform, "100").await, phone(platform, "200").await);
         let mut legs = Vec::new();
-        for _ in 0..CALLS {
+        for _ in 0..asked("BRANCHLINE_TALKS").unwrap_or(TALKS).min(MOST) {
             let near = alice.call(&format!("sip:200@{}", realm(platform))).await.unwrap();
             let far = rings(&bob).await;
             bob.answer(far).await.unwrap();
@@ -84,11 +88,12 @@ async fn a_call_that_crashes_disturbs_no_other() {
     let platform = Platform::start().await;
     let crowd = Crowd::talks(&platform).await;
     crowd.nothing_happened().await;
+    let count = 2 * crowd.legs.len();
     let (_, page) = platform.get("calls?page_size=100").await;
     let calls: Vec<&str> =
         page["result"].as_array().unwrap().iter().map(|c| c["id"].as_str().unwrap()).collect();
-    assert_eq!(calls.len(), 2 * CALLS);
-    for round in 0..ROUNDS {
+    assert_eq!(calls.len(), count);
+    for round in 0..asked("BRANCHLINE_ROUNDS").unwrap_or(ROUNDS) {
         crash(&platform, calls[round % calls.len()]).await;
         for _ in 0..LISTENS {
             crowd.all_hear().await;
@@ -100,7 +105,7 @@ async fn a_call_that_crashes_disturbs_no_other() {
         crowd.alice.hangup(*near, CAUSE_NORMAL).await.unwrap();
         ended(&crowd.bob, *far).await;
     }
-    let calls = all_over(&platform, 2 * CALLS).await;
+    let calls = all_over(&platform, count).await;
     assert!(calls.iter().all(|call| call["hangup_reason"] == "normal"), "{calls:?}");
     platform.stop().await;
 }

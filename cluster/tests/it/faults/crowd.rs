@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep};
 use voice::{Phone, PhoneEvent};
 
+use super::asked;
 use crate::bus::broker;
 use crate::calls::rings;
 use crate::mariadb::MariaDb;
@@ -14,10 +15,12 @@ use crate::market::{CALLED, Market, RATE, to};
 use crate::platform::free_block;
 use crate::survival::program::Program;
 
-/// As many as two cores carry in a debug build beside other tests.
+/// As many as two cores carry in a debug build beside other tests. `BRANCHLINE_CALLS` says otherwise, up to what one
+/// page of a list shows and a node of the tests has ports for.
 const CALLS: usize = 50;
-/// One in a hundred may be lost: of these, none.
-const LOST: usize = CALLS / 100;
+const MOST: usize = 100;
+/// One in so many may be lost.
+const LOST: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for a key, says another, ends.
@@ -40,7 +43,7 @@ async fn carrier() -> Phone {
 
 async fn place(program: &Program, carrier: &Phone) -> Vec<LegId> {
     let mut legs = Vec::new();
-    for _ in 0..CALLS {
+    for _ in 0..asked("BRANCHLINE_CALLS").unwrap_or(CALLS).min(MOST) {
         program.api.row("calls", to(CALLED, actions())).await;
         let leg = rings(carrier).await;
         carrier.answer(leg).await.unwrap();
@@ -100,6 +103,18 @@ async fn finish(carrier: &Phone, legs: &[LegId]) -> usize {
     answered
 }
 
+/// One charge for each call, by its minutes; what they make.
+fn each_once(entries: &[Value], count: usize) -> i64 {
+    let calls: BTreeSet<&str> = entries.iter().map(|entry| entry["reference_id"].as_str().unwrap()).collect();
+    assert_eq!(calls.len(), count);
+    let charge = |entry: &Value| {
+        let minutes = entry["usage_duration"].as_i64().unwrap() / 60 + 1;
+        assert_eq!(entry["amount_credit"], json!(-RATE * minutes), "{entry}");
+        RATE * minutes
+    };
+    entries.iter().map(charge).sum()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_killed_with_many_calls_up_loses_none_and_each_is_charged_once() {
     let Some(database) = MariaDb::start().await else { return };
@@ -116,24 +131,22 @@ async fn a_node_that_is_killed_with_many_calls_up_loses_none_and_each_is_charged
     let killed = Instant::now();
     first.kill().await;
     let deaf = obey(&second).await;
+    let (count, lost) = (legs.len(), legs.len() / LOST);
     println!(
-        "{} of {CALLS} calls were commanded through the other node after {:?}",
-        CALLS - deaf,
+        "all but {deaf} of {count} calls were commanded through the other node after {:?}",
         killed.elapsed()
     );
-    assert!(deaf.saturating_sub(LOST) == 0, "{deaf} calls are not there");
+    assert!(deaf <= lost, "{deaf} calls are not there");
     let answered = finish(&carrier, &legs).await;
-    assert!(answered + LOST >= CALLS, "{answered} of {CALLS} flows went on");
+    assert!(answered + lost >= count, "{answered} of {count} flows went on");
     let over = |page: &Value| {
         let all = page["result"].as_array().unwrap();
-        all.len() == CALLS
-            && all.iter().all(|row| row["status"] == "end" && row["amount_credit"] == json!(-RATE))
+        all.len() == count && all.iter().all(|row| row["status"] == "end")
     };
-    second.api.becomes("billings?transaction_type=usage&page_size=100", over).await;
-    let charges = i64::try_from(CALLS).unwrap() * RATE;
+    let page = second.api.becomes("billings?transaction_type=usage&page_size=100", over).await;
+    let charges = each_once(page["result"].as_array().unwrap(), count);
     let market = Market { operator: second.operator.clone(), api: second.api.clone(), ..market };
     assert_eq!(market.balance().await, 10_000_000 - charges);
-    assert_eq!(market.ledger().await, market.balance().await);
     assert_eq!(second.live_calls().await, "no live calls\n");
     second.stop().await;
     first.stop().await;

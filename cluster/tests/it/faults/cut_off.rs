@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row as _};
 use tokio::time::{Duration, Instant, sleep};
 
-use super::far::{Far, What};
+use super::far::{Far, Seen, What};
 use super::{relayed, through};
 use crate::api::{LOOK, PATIENCE};
 use crate::bus::broker;
@@ -63,47 +63,86 @@ async fn owners(database: &MariaDb, url: &str) -> Vec<String> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
+/// Two nodes, the first of which has a call and reaches the database and the broker through relays.
+struct Scene {
+    database: MariaDb,
+    first: Program,
+    second: Program,
+    store: Relay,
+    bus: Relay,
+    far: Far,
+    /// The database's own URL.
+    direct: String,
+}
+
+impl Scene {
+    async fn begin() -> Option<Scene> {
+        let database = MariaDb::start().await?;
+        let place = broker::shared().await?.place();
+        let (store, store_url) = relayed(&database).await;
+        let target = place.rsplit_once('@').unwrap().1.split_once('/').unwrap().0.to_owned();
+        let bus = Relay::before(target).await.unwrap();
+        let bus_url = through(&bus, &place);
+        let flags = [("store", &*store_url), ("bus", &*bus_url), ("stop-seconds", "1")];
+        let first = Program::with(&flags).await;
+        let direct = store_url.replace(&store.local().to_string(), &format!("127.0.0.1:{}", database.port));
+        let second = first.beside("second", &[("store", &direct), ("bus", &place)]).await;
+        let market = Market::open(first.operator.clone(), first.api.clone()).await;
+        let far = Far::answers().await;
+        market.carrier(far.sip, 1).await;
+        market.pay(1.0).await;
+        first.api.row("calls", to(CALLED, json!([{"type": "sleep", "option": {"duration": 600_000}}]))).await;
+        becomes("a voice", PATIENCE, || voices(&far).first().copied()).await;
+        Some(Scene { database, first, second, store, bus, far, direct })
+    }
+
+    /// Another voice is heard, and then never more than that one; the first node ends once it is heard again.
+    async fn ends_taken_over(mut self, cut_off: Instant) {
+        let far = &self.far;
+        let both =
+            becomes("another voice", TAKEN_OVER, || <[SocketAddr; 2]>::try_from(voices(far)).ok()).await;
+        println!("taken over {:?} after it was cut off", cut_off.elapsed());
+        assert!(self.first.runs(), "it lives on, and nobody hears it");
+        listen().await;
+        for relay in [&self.store, &self.bus] {
+            relay.heal();
+        }
+        self.first.ended().await;
+        listen().await;
+        assert_eq!(voices(far), both, "no third voice");
+        println!("silence between the voices: {:?}", one_after_the_other(far, both));
+        assert_eq!(owners(&self.database, &self.direct).await, ["second"]);
+        let up = |page: &Value| page["result"][0]["status"] == "progressing";
+        let call = self.second.api.becomes("calls", up).await["result"][0]["id"].as_str().unwrap().to_owned();
+        assert_eq!(self.second.api.post(&format!("calls/{call}/hangup"), Value::Null).await.0, 200);
+        self.second.api.becomes("calls", |page| page["result"][0]["status"] == "hangup").await;
+        self.second.stop().await;
+        self.first.stop().await;
+    }
+}
+
+async fn listen() {
+    let until = Instant::now() + LISTENS;
+    becomes("the end of the listening", 2 * LISTENS, || (Instant::now() > until).then_some(())).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_cut_off_and_heard_again_never_speaks_beside_the_one_that_took_over() {
-    let Some(database) = MariaDb::start().await else { return };
-    let Some(broker) = broker::shared().await else { return };
-    let (store, store_url) = relayed(&database).await;
-    let place = broker.place();
-    let bus =
-        Relay::before(place.rsplit_once('@').unwrap().1.split_once('/').unwrap().0.to_owned()).await.unwrap();
-    let bus_url = through(&bus, &place);
-    let mut first = Program::with(&[("store", &store_url), ("bus", &bus_url), ("stop-seconds", "1")]).await;
-    let direct = store_url.replace(&store.local().to_string(), &format!("127.0.0.1:{}", database.port));
-    let second = first.beside("second", &[("store", &direct), ("bus", &place)]).await;
-    let market = Market::open(first.operator.clone(), first.api.clone()).await;
-    let far = Far::answers().await;
-    market.carrier(far.sip, 1).await;
-    market.pay(1.0).await;
-    first.api.row("calls", to(CALLED, json!([{"type": "sleep", "option": {"duration": 600_000}}]))).await;
-    becomes("a voice", PATIENCE, || voices(&far).first().copied()).await;
-
-    for relay in [&store, &bus] {
+    let Some(scene) = Scene::begin().await else { return };
+    for relay in [&scene.store, &scene.bus] {
         relay.stall();
     }
-    let cut_off = Instant::now();
-    let both = becomes("another voice", TAKEN_OVER, || <[SocketAddr; 2]>::try_from(voices(&far)).ok()).await;
-    println!("taken over {:?} after it was cut off", cut_off.elapsed());
-    assert!(first.runs(), "it lives on, and nobody hears it");
-    let until = Instant::now() + LISTENS;
-    becomes("the end of the listening", 2 * LISTENS, || (Instant::now() > until).then_some(())).await;
-    for relay in [&store, &bus] {
-        relay.heal();
-    }
-    first.ended().await;
-    let until = Instant::now() + LISTENS;
-    becomes("the end of the listening", 2 * LISTENS, || (Instant::now() > until).then_some(())).await;
-    assert_eq!(voices(&far), both, "no third voice");
-    println!("silence between the voices: {:?}", one_after_the_other(&far, both));
-    assert_eq!(owners(&database, &direct).await, ["second"]);
-    let up = |page: &Value| page["result"][0]["status"] == "progressing";
-    let call = second.api.becomes("calls", up).await["result"][0]["id"].as_str().unwrap().to_owned();
-    assert_eq!(second.api.post(&format!("calls/{call}/hangup"), Value::Null).await.0, 200);
-    second.api.becomes("calls", |page| page["result"][0]["status"] == "hangup").await;
-    second.stop().await;
-    first.stop().await;
+    scene.ends_taken_over(Instant::now()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lived_on_the_word_of_the_bus_never_speaks_beside_the_one_that_took_over() {
+    let Some(scene) = Scene::begin().await else { return };
+    scene.store.stall();
+    listen().await;
+    let heard = |seen: &Seen| seen.what == What::Rtp && seen.at.elapsed() < LISTENS / 4;
+    assert!(scene.far.seen(|seen| seen.iter().any(heard)), "its call goes on");
+    assert_eq!(voices(&scene.far).len(), 1, "nobody takes it");
+    scene.bus.away();
+    scene.ends_taken_over(Instant::now()).await;
 }

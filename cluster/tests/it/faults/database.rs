@@ -9,8 +9,12 @@ use crate::mariadb::MariaDb;
 use crate::survival::program::Program;
 use crate::survival::{TONES, Talk, over};
 
-/// How long it is gone for: long enough that whatever waits for it has given up.
-const GONE: Duration = Duration::from_secs(6);
+/// Long enough that whatever waits for it has given up.
+const STALLED: Duration = Duration::from_secs(6);
+/// Longer than a lease, and than any single wait for it.
+const GONE: Duration = Duration::from_secs(30);
+/// Between two looks at what is refused.
+const TURN: Duration = Duration::from_millis(250);
 
 fn signal(database: &MariaDb, name: &str) {
     let pid = database.child.id().to_string();
@@ -46,7 +50,7 @@ async fn is_right_again(api: &Api, tags: &[String]) {
     }
 }
 
-async fn outage(begin: impl AsyncFn(&mut MariaDb), end: impl AsyncFn(&mut MariaDb)) {
+async fn outage(lasts: Duration, begin: impl AsyncFn(&mut MariaDb), end: impl AsyncFn(&mut MariaDb)) {
     let Some(mut database) = MariaDb::start().await else { return };
     let program = Program::with(&[("store", &database.database().await)]).await;
     let talk = Talk::begin(&program).await;
@@ -62,8 +66,9 @@ async fn outage(begin: impl AsyncFn(&mut MariaDb), end: impl AsyncFn(&mut MariaD
     refuses(&program.api, &tags[0]).await;
     talk.speak(TONES[1]).await;
     talk.is_heard(TONES[1]).await;
-    while began.elapsed() < GONE {
+    while began.elapsed() < lasts {
         refuses(&program.api, &tags[0]).await;
+        sleep(TURN).await;
     }
     end(&mut database).await;
     is_right_again(&program.api, &tags).await;
@@ -77,11 +82,12 @@ async fn outage(begin: impl AsyncFn(&mut MariaDb), end: impl AsyncFn(&mut MariaD
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_stands_still_delays_nobody_and_calls_go_on() {
-    assert!(REFUSED_WITHIN < GONE);
-    outage(async |database| signal(database, "-STOP"), async |database| signal(database, "-CONT")).await;
+    assert!(REFUSED_WITHIN < STALLED);
+    outage(STALLED, async |database| signal(database, "-STOP"), async |database| signal(database, "-CONT"))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_gone_delays_nobody_and_calls_go_on() {
-    outage(async |database| database.kill(), async |database| database.restart().await).await;
+    outage(GONE, async |database| database.kill(), async |database| database.restart().await).await;
 }

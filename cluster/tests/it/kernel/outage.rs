@@ -73,6 +73,9 @@ impl Store for Switch {
         self.through()?.renew(serves).await
     }
 
+    fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
     async fn nodes(&self) -> Result<Vec<Peer>> {
         self.through()?.nodes().await
     }

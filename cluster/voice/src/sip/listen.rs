@@ -28,6 +28,7 @@ use tracing::debug;
 use super::check::{Verdict, check};
 use super::headers;
 use crate::settings::{Local, Settings};
+use crate::trust::Trust;
 
 /// The default of 208 KiB loses datagrams at a few hundred calls a second.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -53,13 +54,14 @@ pub(super) struct Listeners {
 pub(super) async fn bind(
     settings: &Settings,
     layer: &TransportLayer,
-    cancel: &CancellationToken,
+    (cancel, trust): (&CancellationToken, Trust),
 ) -> Result<Listeners> {
     let socket = udp(settings.sip_udp).map_err(|error| taken(settings.sip_udp, &error))?;
     let address = socket.local_addr().map_err(|error| taken(settings.sip_udp, &error))?;
-    let connection = UdpConnection::from_socket(Arc::new(Checked(socket)), None, Some(cancel.clone()))
-        .await
-        .map_err(|error| Error::internal(error.to_string()))?;
+    let connection =
+        UdpConnection::from_socket(Arc::new(Checked { socket, trust }), None, Some(cancel.clone()))
+            .await
+            .map_err(|error| Error::internal(error.to_string()))?;
     let connection = SipConnection::Udp(connection);
     layer.add_transport(connection.clone());
     let bound = settings.sip_tcp.map(|wanted| tcp(wanted).map_err(|error| taken(wanted, &error)));
@@ -113,14 +115,18 @@ pub(super) async fn accept(listener: TcpListener, endpoint: EndpointInnerRef, ca
     }
 }
 
-/// A socket that hands on what passes the check, and answers what can be answered.
-struct Checked(UdpSocket);
+/// A socket that hands on what passes the check, and answers what can be answered. What the stack repeats by its
+/// own timers leaves through it, too: while this node may have lost its calls all of that is lost on its way.
+struct Checked {
+    socket: UdpSocket,
+    trust: Trust,
+}
 
 #[async_trait]
 impl StackSocket for Checked {
     async fn recv_from(&self, buffer: &mut [u8]) -> rsipstack::Result<(usize, SocketAddr)> {
         loop {
-            let (length, source) = self.0.recv_from(buffer).await?;
+            let (length, source) = self.socket.recv_from(buffer).await?;
             let bytes = buffer.get(..length).unwrap_or_default();
             if bytes.iter().all(u8::is_ascii_whitespace) {
                 return Ok((length, source));
@@ -131,18 +137,21 @@ impl StackSocket for Checked {
                 Verdict::Refuse(answer) => {
                     debug!(%source, "message refused");
                     // Whether it arrives is the sender's concern; an error here must not end the loop.
-                    let _ = self.0.send_to(&answer, source).await;
+                    let _ = self.send_to(&answer, source).await;
                 }
             }
         }
     }
 
     async fn send_to(&self, bytes: &[u8], address: SocketAddr) -> rsipstack::Result<usize> {
-        Ok(self.0.send_to(bytes, address).await?)
+        match self.trust.holds() {
+            true => Ok(self.socket.send_to(bytes, address).await?),
+            false => Ok(bytes.len()),
+        }
     }
 
     fn local_addr(&self) -> rsipstack::Result<SocketAddr> {
-        Ok(self.0.local_addr()?)
+        Ok(self.socket.local_addr()?)
     }
 }
 

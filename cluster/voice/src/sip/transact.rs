@@ -113,7 +113,8 @@ impl Wire {
     ) -> Result<(Arc<Wire>, TransactionReceiver)> {
         let cancel = CancellationToken::new();
         let layer = TransportLayer::new(cancel.clone());
-        let listen::Listeners { udp, tcp, local } = listen::bind(settings, &layer, &cancel).await?;
+        let listen::Listeners { udp, tcp, local } =
+            listen::bind(settings, &layer, (&cancel, trust.clone())).await?;
         let inspector = listen::Inspector::new(strays, tasks.clone());
         let known = inspector.endpoint();
         let endpoint = EndpointBuilder::new()

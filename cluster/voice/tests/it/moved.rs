@@ -231,3 +231,25 @@ async fn an_engine_that_may_have_lost_its_calls_says_nothing_until_it_knows_bett
     assert_eq!(header(&bye, "Call-ID"), "mute");
     side.stop().await;
 }
+
+#[tokio::test]
+async fn what_the_stack_repeats_is_held_back_with_the_rest() {
+    /// Longer than the pauses of a 200 that nobody acknowledges, at first (RFC 3261 17.2.1: 0.5 s, 1 s).
+    const REPEATED: Duration = Duration::from_millis(1700);
+    let mut side = Side::open().await;
+    let peer = Peer::new(side.address()).await;
+    peer.send(peer.invite("unheard").as_bytes()).await;
+    let leg = side.call().await.leg;
+    side.tell(leg, Command::Answer).await;
+    let answer = peer.verdict().await;
+    assert_eq!(peer.verdict().await, answer, "it is repeated");
+    side.engine.trust(Instant::now());
+    // one may be on its way
+    peer.hear_within(SILENCE).await;
+    assert_eq!(peer.hear_within(REPEATED).await, None);
+    side.engine.trust(Instant::now() + Duration::from_secs(60));
+    assert_eq!(peer.verdict().await, answer, "it goes on");
+    peer.send(peer.inside("ACK", &answer, 1, "").as_bytes()).await;
+    assert_eq!(side.event(leg).await, LegEvent::Answered);
+    side.stop().await;
+}

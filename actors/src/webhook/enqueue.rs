@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::delivered::is_delivered;
 use protocol::ports::Unit;
-use protocol::{Context, Error, Event, Result, Row, Scope, Status, time};
+use protocol::{Context, Error, Event, Result, Row, Scope, Status, View, time};
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ const LONGEST: usize = 2048;
 #[derive(Serialize)]
 struct Envelope<'e> {
     r#type: &'e str,
-    data: Row,
+    data: View<'e>,
 }
 
 /// Stores the delivery of an event to its customer's address. Again for the same event, it is there already.
@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn the_envelope_is_type_and_data() {
-        let data = Row::from_iter([("id".to_owned(), json!(1))]);
+        let row = Row::from_iter([("id".to_owned(), json!(1))]);
+        let data = CUSTOMER.view(&row);
         let text = serde_json::to_string(&Envelope { r#type: "call_hangup", data }).expect("json");
         assert_eq!(text, r#"{"type":"call_hangup","data":{"id":1}}"#);
     }

@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use actors::kernel::Mailbox;
 use async_trait::async_trait;
-use protocol::ports::{Bus, Dispatch, Serve};
-use protocol::{Catalog, Error, Op, Request, Result, catalog, sock};
+use protocol::ports::{Bus, Dispatch, Serve, ask_row};
+use protocol::{Catalog, Context, Error, Op, Request, Resource, Result, Row, catalog, sock};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::retry;
 
@@ -43,9 +44,9 @@ impl Directory {
 }
 
 impl Directory {
-    fn place(&self, request: &Request) -> Result<&Place> {
+    fn place(&self, resource: &Resource) -> Result<&Place> {
         let places = self.places.get().ok_or_else(|| Error::unbegun("the node is starting"))?;
-        places.get(request.resource.name).ok_or_else(catalog::no_route)
+        places.get(resource.name).ok_or_else(catalog::no_route)
     }
 
     async fn send(&self, queue: &str, request: Request) -> Result<Value> {
@@ -59,15 +60,22 @@ impl Directory {
 #[async_trait]
 impl Dispatch for Directory {
     async fn ask(&self, request: Request) -> Result<Value> {
-        let place = self.place(&request)?;
+        let place = self.place(request.resource)?;
         match &place.here {
             Some(mailbox) => mailbox.ask(request).await,
             None => self.send(&sock::request_queue(place.domain), request).await,
         }
     }
 
+    async fn look(&self, resource: &'static Resource, id: Uuid, by: &Context) -> Result<Arc<Row>> {
+        match &self.place(resource)?.here {
+            Some(mailbox) => mailbox.look(resource, id, by).await,
+            None => ask_row(self, resource, id, by).await,
+        }
+    }
+
     async fn ask_at(&self, node: &str, request: Request) -> Result<Value> {
-        let queue = sock::node_queue(self.place(&request)?.domain, node);
+        let queue = sock::node_queue(self.place(request.resource)?.domain, node);
         self.send(&queue, request).await
     }
 }

@@ -3,6 +3,8 @@
 //! Fetch, then decide, then send: what a caller may not see does not exist for it, so a foreign id, a deleted
 //! id and one that never was are refused with the same bytes. Only then does the caller's role matter.
 
+use std::sync::Arc;
+
 use futures_util::future::try_join_all;
 use protocol::catalog::{Locate, no_route};
 use protocol::identity::permission::{ADMIN, AGENT, MANAGER, PLATFORM};
@@ -117,15 +119,21 @@ pub(crate) struct Granted(Grant);
 
 enum Grant {
     /// A plain read: the row that was looked at is the answer.
-    Row(Row),
+    Row(Arc<Row>),
     Request(Request),
 }
 
+/// What a domain says to a request.
+pub(crate) enum Answer {
+    Row(Arc<Row>),
+    Value(Value),
+}
+
 impl Granted {
-    pub(crate) async fn send(self, peers: &dyn Dispatch) -> Result<Value> {
+    pub(crate) async fn send(self, peers: &dyn Dispatch) -> Result<Answer> {
         match self.0 {
-            Grant::Row(row) => Ok(Value::Object(row)),
-            Grant::Request(request) => peers.ask(request).await,
+            Grant::Row(row) => Ok(Answer::Row(row)),
+            Grant::Request(request) => peers.ask(request).await.map(Answer::Value),
         }
     }
 }
@@ -158,7 +166,7 @@ impl Gate<'_> {
         let scope = self.scope_of(resource);
         own_customer(resource, &op, scope, &mut body);
         self.check_body(resource, &op, scope, &body).await?;
-        Ok(self.request(resource, op, scope, body))
+        Ok(Granted(Grant::Request(self.request(resource, op, scope, body))))
     }
 
     async fn item(&self, wanted: Wanted, rule: Rule, mut body: Value) -> Result<Granted> {
@@ -183,11 +191,16 @@ impl Gate<'_> {
         let op = with_id(op, id);
         own_customer(resource, &op, scope, &mut body);
         self.check_body(resource, &op, scope, &body).await?;
-        Ok(self.request(resource, op, scope, body))
+        Ok(Granted(Grant::Request(self.request(resource, op, scope, body))))
     }
 
     /// The row that an item operation is about, if the caller may know of it.
-    async fn find(&self, resource: &'static Resource, op: &Op, mount: Option<Mount>) -> Result<(Uuid, Row)> {
+    async fn find(
+        &self,
+        resource: &'static Resource,
+        op: &Op,
+        mount: Option<Mount>,
+    ) -> Result<(Uuid, Arc<Row>)> {
         let named = match op {
             Op::Get(id) | Op::Update(id) | Op::Delete(id) | Op::Verb(id, _) => *id,
             Op::List(_) | Op::Create | Op::Ask(_) => return Err(no_route()),
@@ -210,12 +223,13 @@ impl Gate<'_> {
         }
     }
 
-    async fn only(&self, resource: &'static Resource) -> Result<(Uuid, Row)> {
+    async fn only(&self, resource: &'static Resource) -> Result<(Uuid, Arc<Row>)> {
         let scope = Scope::Customer(self.caller.customer_id);
-        let page = self.ask(resource, Op::List(Page::of(1, None)), scope, json!({})).await?;
+        let request = self.request(resource, Op::List(Page::of(1, None)), scope, json!({}));
+        let page = self.peers.ask(request).await?;
         let first = rows(page).into_iter().next();
         let row = first.filter(|row| self.owns(resource, row) && !is_deleted(row));
-        let found = row.and_then(|row| Some((uuid(&row, "id")?, row)));
+        let found = row.and_then(|row| Some((uuid(&row, "id")?, Arc::new(row))));
         found.ok_or_else(|| Error::no_such(resource.name))
     }
 
@@ -226,23 +240,21 @@ impl Gate<'_> {
         }
     }
 
-    async fn fetch(&self, resource: &'static Resource, id: Uuid, scope: Scope) -> Result<Row> {
-        match self.ask(resource, Op::Get(id), scope, Value::Null).await {
-            Ok(Value::Object(row)) if !is_deleted(&row) => Ok(row),
+    async fn fetch(&self, resource: &'static Resource, id: Uuid, scope: Scope) -> Result<Arc<Row>> {
+        match self.peers.look(resource, id, &self.context(scope)).await {
+            Ok(row) if !is_deleted(&row) => Ok(row),
             Ok(_) => Err(Error::no_such(resource.name)),
             Err(error) if error.status == Status::NotFound => Err(Error::no_such(resource.name)),
             Err(error) => Err(error),
         }
     }
 
-    async fn ask(&self, resource: &'static Resource, op: Op, scope: Scope, body: Value) -> Result<Value> {
-        let context = Context { scope, ..self.context.clone() };
-        self.peers.ask(Request { resource, op, body, context }).await
+    fn request(&self, resource: &'static Resource, op: Op, scope: Scope, body: Value) -> Request {
+        Request { resource, op, body, context: self.context(scope) }
     }
 
-    fn request(&self, resource: &'static Resource, op: Op, scope: Scope, body: Value) -> Granted {
-        let context = Context { scope, ..self.context.clone() };
-        Granted(Grant::Request(Request { resource, op, body, context }))
+    fn context(&self, scope: Scope) -> Context {
+        Context { scope, ..self.context.clone() }
     }
 
     /// Operators too list and create for their own customer, except what is the installation's.

@@ -44,7 +44,7 @@ impl Errand {
 
 impl Decided {
     pub(crate) async fn send(self, parts: &Parts) -> Result<Response> {
-        let value = self.granted.send(&*parts.peers).await?;
-        reply::respond(parts.catalog()?, self.resource, (self.shape, self.code), value)
+        let answer = self.granted.send(&*parts.peers).await?;
+        reply::respond(parts.catalog()?, self.resource, (self.shape, self.code), answer)
     }
 }

@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use protocol::catalog::no_route;
 use protocol::{Op, Result};
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::field::{Empty, display};
@@ -23,6 +23,7 @@ use tracing::{Instrument, Span, debug, info_span};
 
 use crate::access::Wanted;
 use crate::errand::Errand;
+use crate::figures::{Figures, Served};
 use crate::hub::Hub;
 use crate::idempotency::Key;
 use crate::limit::Limiter;
@@ -49,6 +50,7 @@ pub(crate) struct Front {
     hub: Arc<Hub>,
     once: Once,
     document: OnceLock<Bytes>,
+    figures: Figures,
 }
 
 /// What is known of a request from its first line on.
@@ -74,7 +76,16 @@ impl Front {
         let authority = Arc::new(Authority::new(parts.clone(), &settings.jwt_key));
         let limiter = Limiter::new(settings.limits, parts.cache.clone());
         let once = Once::new(parts.clone(), tasks);
-        Front { parts, settings, authority, limiter, hub, once, document: OnceLock::new() }
+        Front {
+            parts,
+            settings,
+            authority,
+            limiter,
+            hub,
+            once,
+            document: OnceLock::new(),
+            figures: Figures::default(),
+        }
     }
 
     pub(crate) async fn serve(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
@@ -95,7 +106,7 @@ impl Front {
         if is_cross {
             cors::allow(response.headers_mut());
         }
-        record(&span, method, route, (response.status(), started));
+        self.record(&span, Served { method, route, status: response.status() }, started.elapsed());
         response
     }
 
@@ -122,8 +133,11 @@ impl Front {
                 let code = reply::code(head.method.as_str(), &template);
                 (template.into(), self.api(wanted, code, incoming, &arrival).await)
             }
-            Target::Socket => ("/v1.0/ws".into(), self.socket(head, incoming, address, request_id).await),
-            Target::Login => ("/auth/login".into(), self.login(incoming, &arrival).await),
+            // what is rare is boxed, so that other requests do not carry the room for it from hand to hand
+            Target::Socket => {
+                ("/v1.0/ws".into(), Box::pin(self.socket(head, incoming, address, request_id)).await)
+            }
+            Target::Login => ("/auth/login".into(), Box::pin(self.login(incoming, &arrival)).await),
             Target::Open(what) => self.open(what).await,
             Target::Moved { code, to } => (UNMATCHED.into(), moved(code, &to).map_err(Refusal::from)),
             Target::Missing => (UNMATCHED.into(), Err(no_route().into())),
@@ -153,7 +167,7 @@ impl Front {
         let errand = Errand { caller, wanted: wanted?, code, request_id: arrival.request_id.clone() };
         if let Some(key) = Key::of(arrival.head)? {
             let bytes = self.read(incoming).await?;
-            return self.once.answer(errand, key, (arrival.head, bytes)).await;
+            return Box::pin(self.once.answer(errand, key, (arrival.head, bytes))).await;
         }
         let body = self.payload(&errand.wanted, arrival.query(), incoming).await?;
         Ok(errand.decide(&self.parts, body).await?.send(&self.parts).await?)
@@ -206,6 +220,12 @@ impl Front {
         websocket::open(&self.hub, Request::from_parts(head, incoming), guest)
     }
 
+    fn record(&self, span: &Span, served: Served, took: Duration) {
+        let (route, status, duration_ms) = (&*served.route, served.status.as_u16(), took.as_secs_f64() * 1e3);
+        debug!(parent: span, route, status, duration_ms, "request served");
+        self.figures.count(served, took);
+    }
+
     fn document(&self) -> Result<Response> {
         let document = match self.document.get() {
             Some(document) => document,
@@ -235,28 +255,4 @@ fn moved(code: StatusCode, to: &str) -> Result<Response> {
 /// A client's own method names do not become label values.
 fn label(method: &Method) -> &'static str {
     protocol::Method::parse(method.as_str()).map_or("OTHER", protocol::Method::name)
-}
-
-fn record(
-    span: &Span,
-    method: &'static str,
-    route: Cow<'static, str>,
-    (status, started): (StatusCode, Instant),
-) {
-    let took = started.elapsed();
-    // fields of the line, not of the span: a field that is added to a span costs its whole text anew
-    span.in_scope(|| {
-        debug!(
-            route = &*route,
-            status = status.as_u16(),
-            duration_ms = took.as_secs_f64() * 1e3,
-            "request served"
-        )
-    });
-    let route = metrics::SharedString::from(route);
-    metrics::histogram!("http_request_duration_seconds", "method" => method, "route" => route.clone())
-        .record(took);
-    let status = status.as_str().to_owned();
-    metrics::counter!("http_requests_total", "method" => method, "route" => route, "status" => status)
-        .increment(1);
 }

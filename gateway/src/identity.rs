@@ -215,7 +215,8 @@ fn unknown(error: Error) -> Error {
 
 fn frozen(since: Option<&str>) -> Error {
     let mut error = Error::new(Status::PermissionDenied, "ACCOUNT_FROZEN", "The account is frozen.");
-    let until = since.and_then(time::parse).map(|since| time::outward(&time::stamp(since + GRACE)));
+    let until =
+        since.and_then(time::parse).map(|since| time::outward(&time::stamp(since + GRACE)).into_owned());
     error.details.push(Map::from_iter([
         ("deletion_scheduled_at".to_owned(), since.map(time::outward).into()),
         ("deletion_effective_at".to_owned(), until.into()),

@@ -7,6 +7,7 @@ mod claimed;
 mod connection;
 mod cors;
 mod errand;
+mod figures;
 mod fingerprint;
 mod front;
 mod go_json;

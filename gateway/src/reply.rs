@@ -1,9 +1,11 @@
 //! From a domain's reply to what leaves: views of rows, pages with their token, and the success code.
 
 use http::StatusCode;
-use protocol::{Catalog, Cursor, Error, Op, Reply, Resource, Result, Row};
+use protocol::{Catalog, Cursor, Error, Op, Reply, Resource, Result, Row, View};
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::access::Answer;
 use crate::response::{Response, empty, json as as_json};
 
 /// Where VoIPBIN answers something else than 200.
@@ -47,12 +49,16 @@ pub(crate) fn respond(
     catalog: &Catalog,
     resource: &Resource,
     (shape, code): (Shape, StatusCode),
-    value: Value,
+    answer: Answer,
 ) -> Result<Response> {
+    let value = match answer {
+        Answer::Row(row) => return as_json(code, &resource.view(&row)),
+        Answer::Value(value) => value,
+    };
     match (shape, value) {
         (Shape::Verb(Reply::Empty), _) => Ok(empty(code)),
         (Shape::Verb(Reply::Document), value) => as_json(code, &value),
-        (Shape::Verb(Reply::Page), value) => as_json(code, &page(resource, value)),
+        (Shape::Verb(Reply::Page), value) => page(resource, code, value),
         (Shape::Verb(Reply::Row), Value::Object(row)) => as_json(code, &resource.view(&row)),
         (Shape::Created, Value::Object(row)) if row.contains_key("id") => {
             as_json(code, &resource.reveal(&row))
@@ -84,12 +90,17 @@ fn row(value: Value) -> Option<Row> {
 }
 
 /// The token of every page but an empty one is that of its last row, as clients of VoIPBIN expect.
-fn page(resource: &Resource, value: Value) -> Value {
+fn page(resource: &Resource, code: StatusCode, value: Value) -> Result<Response> {
     let (rows, token) = rows(value);
     let last = || rows.last().and_then(Cursor::of).map(|cursor| cursor.token());
-    let token = token.or_else(last).unwrap_or_default();
-    let views: Vec<_> = rows.iter().map(|row| resource.view(row)).collect();
-    json!({"next_page_token": token, "result": views})
+    let next_page_token = token.or_else(last).unwrap_or_default();
+    as_json(code, &Listed { next_page_token, result: rows.iter().map(|row| resource.view(row)).collect() })
+}
+
+#[derive(Serialize)]
+struct Listed<'r> {
+    next_page_token: String,
+    result: Vec<View<'r>>,
 }
 
 /// One creation may make rows of several resources (`POST /calls`): each list under its resource's path.
@@ -97,7 +108,8 @@ fn page(resource: &Resource, value: Value) -> Value {
 fn grouped(catalog: &Catalog, groups: Row) -> Row {
     let view = |(path, list): (String, Value)| {
         let resource = catalog.at(&path)?.resource;
-        let views: Vec<_> = rows(list).0.iter().map(|row| resource.reveal(row)).collect();
+        let (rows, _) = rows(list);
+        let views: Vec<_> = rows.iter().map(|row| resource.reveal(row)).collect();
         Some((path, json!(views)))
     };
     groups.into_iter().filter_map(view).collect()

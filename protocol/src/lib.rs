@@ -16,6 +16,7 @@ pub mod request;
 pub mod resource;
 pub mod sock;
 pub mod time;
+pub mod view;
 
 pub use access::{Access, Method, Reply, Rule, Verb};
 pub use address::Address;
@@ -25,3 +26,4 @@ pub use event::Event;
 pub use field::{Field, Kind};
 pub use request::{Command, Context, Cursor, Op, Page, Request, Scope};
 pub use resource::{Ops, Resource, Row, read};
+pub use view::View;

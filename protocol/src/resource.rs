@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{Access, Error, Field, Kind, Result, time};
+use crate::{Access, Error, Field, Result, View};
 
 /// A stored record, keyed by column name.
 pub type Row = Map<String, Value>;
@@ -141,27 +141,14 @@ impl Resource {
         }
     }
 
-    /// What may leave the platform: declared, not internal, not secret; times in Go's form.
-    pub fn view(&self, row: &Row) -> Row {
-        self.show(row, |field| !field.internal && !field.secret)
+    /// What may leave the platform.
+    pub fn view<'r>(&'r self, row: &'r Row) -> View<'r> {
+        View { resource: self, row, secrets: false }
     }
 
     /// The answer to a creation: the only view in which secrets stand.
-    pub fn reveal(&self, row: &Row) -> Row {
-        self.show(row, |field| !field.internal)
-    }
-
-    fn show(&self, row: &Row, allowed: impl Fn(&Field) -> bool) -> Row {
-        let mut view = Row::new();
-        for field in self.columns().filter(|field| allowed(field)) {
-            let Some(value) = row.get(field.name) else { continue };
-            let value = match (field.kind, value) {
-                (Kind::Time, Value::String(text)) => Value::String(time::outward(text)),
-                _ => value.clone(),
-            };
-            view.insert(field.name.to_owned(), value);
-        }
-        view
+    pub fn reveal<'r>(&'r self, row: &'r Row) -> View<'r> {
+        View { resource: self, row, secrets: true }
     }
 }
 
@@ -224,7 +211,7 @@ mod tests {
         else {
             unreachable!()
         };
-        assert_eq!(Value::Object(PHONE.view(&row)), json!({"name": "a"}));
-        assert_eq!(Value::Object(PHONE.reveal(&row)), json!({"name": "a", "password": "p"}));
+        assert_eq!(json!(PHONE.view(&row)), json!({"name": "a"}));
+        assert_eq!(json!(PHONE.reveal(&row)), json!({"name": "a", "password": "p"}));
     }
 }

@@ -1,5 +1,7 @@
 //! Times as rows and the wire carry them: RFC 3339, UTC, six fraction digits.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 
 /// A point in time, UTC. Microseconds are what every backend keeps.
@@ -16,13 +18,14 @@ pub fn parse(text: &str) -> Option<Time> {
 }
 
 /// The outward form (Go's `time.Time`): trailing zeros of the fraction are dropped.
-pub fn outward(text: &str) -> String {
+pub fn outward(text: &str) -> Cow<'_, str> {
     match text.strip_suffix('Z').and_then(|t| t.split_once('.')) {
         Some((whole, fraction)) => match fraction.trim_end_matches('0') {
-            "" => format!("{whole}Z"),
-            rest => format!("{whole}.{rest}Z"),
+            "" => Cow::Owned(format!("{whole}Z")),
+            rest if rest.len() == fraction.len() => Cow::Borrowed(text),
+            rest => Cow::Owned(format!("{whole}.{rest}Z")),
         },
-        None => text.to_owned(),
+        None => Cow::Borrowed(text),
     }
 }
 

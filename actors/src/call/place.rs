@@ -48,7 +48,7 @@ pub(super) async fn create(calls: Arc<Calls>, by: Context, row: Row) -> Result<V
     };
     let made = fan_out(&calls, &by, leg, body.destinations, Uuid::nil()).await?;
     let view = |rows: Vec<Row>, of: &'static protocol::Resource| {
-        rows.iter().map(|row| of.view(row)).collect::<Vec<_>>()
+        rows.iter().map(|row| json!(of.view(row))).collect::<Vec<_>>()
     };
     Ok(json!({
         "calls": view(made.calls, &super::CALL),

@@ -162,7 +162,8 @@ mod tests {
             begun(state, Time::default()).waiting_for().map(|turn| turn.number)
         };
         let set = json!({"type": "variable_set", "option": {"key": "a", "value": "b"}});
-        let missing = json!({"type": "branch", "option": {"default_target_id": Uuid::max(), "target_ids": {}}});
+        let missing =
+            json!({"type": "branch", "option": {"default_target_id": Uuid::max(), "target_ids": {}}});
         assert_eq!(begins(json!([{"type": "beep"}])), Some(1));
         assert_eq!(begins(json!([set, {"type": "beep"}])), Some(2));
         // it ends at once, or an action fails: its actor says so

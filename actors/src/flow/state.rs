@@ -144,7 +144,7 @@ impl State {
             Ok(option) => (option, Ok(())),
             Err(error) => (Default::default(), Err(error)),
         };
-        let tm_execute = Some(time::outward(&time::stamp(at)));
+        let tm_execute = Some(time::outward(&time::stamp(at)).into_owned());
         self.turn += 1;
         self.forward = Uuid::nil();
         self.replace_current(Action { option, tm_execute, ..action });

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use protocol::ports::{Deps, Residents};
 use protocol::{
-    Command, Context, Entry, Error, Event, Method, Mount, Op, Request, Resource, Result, Row, Verb, event,
+    Command, Context, Entry, Error, Event, Method, Mount, Op, Request, Resource, Result, Row, Scope, Verb,
+    event,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -260,12 +261,13 @@ impl Domain {
         self.entries.last_mut().expect("resource() comes before what belongs to it")
     }
 
-    /// The other node on which the item of this request lives, if there is one.
-    pub(super) async fn elsewhere(&self, request: &Request) -> Result<Option<String>> {
-        match self.homes.get(request.resource.name) {
-            Some(home) => home.elsewhere(request, &self.deps).await,
-            None => Ok(None),
-        }
+    /// The other node on which the item of this request lives, if there is one. `None`: nothing of it lives.
+    pub(super) fn elsewhere<'r>(
+        &'r self,
+        request: &'r Request,
+    ) -> Option<impl Future<Output = Result<Option<String>>> + use<'r>> {
+        let home = self.homes.get(request.resource.name)?;
+        Some(home.elsewhere(request, &self.deps))
     }
 
     pub(super) async fn send(&self, node: &str, request: Request) -> Result<Value> {
@@ -295,6 +297,10 @@ impl Domain {
         Some(handler(request.context.clone(), id, request.body.clone()))
     }
 
+    pub(super) async fn look(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Arc<Row>> {
+        self.rows(resource).look(scope, id).await
+    }
+
     pub(super) async fn serve(&self, request: Request) -> Result<Value> {
         let (id, slot) = match request.op {
             Op::Create => (Uuid::nil(), Slot::Create),
@@ -311,7 +317,11 @@ impl Domain {
     }
 
     async fn plain(&self, request: Request) -> Result<Value> {
-        Rows { publisher: self.name, resource: request.resource, deps: &self.deps }.serve(request).await
+        self.rows(request.resource).serve(request).await
+    }
+
+    fn rows(&self, resource: &'static Resource) -> Rows<'_> {
+        Rows { publisher: self.name, resource, deps: &self.deps }
     }
 
     /// The followers of this event, by name.

@@ -54,14 +54,14 @@ impl Figures {
         }
     }
 
-    pub(super) fn answered<T>(&self, since: Instant, outcome: &Result<T>) {
+    pub(super) fn answered<T>(&self, span: &Span, since: Instant, outcome: &Result<T>) {
         let status = outcome.as_ref().err().map(|error| error.status);
         if let Some((_, counter)) = self.answers.iter().find(|(known, _)| *known == status) {
             counter.increment(1);
         }
         let took = since.elapsed();
         self.durations[status.map_or(0, ending)].record(took);
-        debug!(?status, duration_ms = took.as_secs_f64() * 1e3, "request answered");
+        debug!(parent: span, ?status, duration_ms = took.as_secs_f64() * 1e3, "request answered");
     }
 
     /// Something has entered the queue, until what is returned is dropped.

@@ -7,12 +7,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, RwLock};
 
 use futures_util::FutureExt as _;
-use protocol::{Error, Event, Request, Result};
+use protocol::{Context, Error, Event, Op, Request, Resource, Result, Row};
 use ractor::factory::{
     DiscardHandler, DiscardReason, Factory, FactoryArguments, FactoryMessage, Job, JobOptions, Worker,
     WorkerId, queues::DefaultQueue, routing::StickyQueuerRouting,
 };
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus, SpawnErr};
+use ractor::{ACTIVE_STATES, Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Duration, Instant, timeout_at};
@@ -56,7 +56,7 @@ pub struct Mailbox {
     credits: Arc<Semaphore>,
     event_credits: Arc<Semaphore>,
     figures: Arc<Figures>,
-    /// Requests that wait in live things instead of the pool.
+    /// Requests that wait in live things, or for the store, instead of the pool.
     direct: Inside,
     faults: Arc<Faults>,
 }
@@ -95,8 +95,7 @@ impl Mailbox {
 
     /// Does its pool run? While the domain is down, everything is refused.
     pub fn is_up(&self) -> bool {
-        let pool = self.pool.read().expect("nothing panics while it holds the mailbox");
-        pool.as_ref().is_some_and(|pool| pool.get_status() == ActorStatus::Running)
+        self.with_pool(is_active).is_ok()
     }
 
     /// Has the domain answer the request, on the node where its item lives. Full: `Unavailable` at once, and
@@ -104,8 +103,7 @@ impl Mailbox {
     pub async fn ask(&self, request: Request) -> Result<Value> {
         let counted = self.counted(async {
             let credit = self.credit()?;
-            let elsewhere = timeout_at(request.context.deadline, self.domain.elsewhere(&request)).await;
-            match elsewhere.map_err(|_| Error::timeout())?? {
+            match self.elsewhere(&request).await? {
                 Some(node) => self.domain.send(&node, request).await,
                 None => self.answer(request, credit).await,
             }
@@ -118,15 +116,30 @@ impl Mailbox {
         self.counted(async { self.answer(request, self.credit()?).await }).await
     }
 
+    /// As [`Mailbox::ask`] for one row, to look at only.
+    pub async fn look(&self, resource: &'static Resource, id: Uuid, by: &Context) -> Result<Arc<Row>> {
+        let counted = self.counted(async {
+            let _credit = self.credit()?;
+            self.row(resource, id, by).await
+        });
+        counted.await
+    }
+
     pub(super) fn figures(&self) -> &Figures {
         &self.figures
     }
 
-    async fn counted(&self, work: impl Future<Output = Result<Value>>) -> Result<Value> {
+    async fn counted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let (since, span) = (Instant::now(), info_span!("domain", service = self.domain.name));
         let done = work.instrument(span.clone()).await;
-        span.in_scope(|| self.figures.answered(since, &done));
+        self.figures.answered(&span, since, &done);
         done
+    }
+
+    async fn elsewhere(&self, request: &Request) -> Result<Option<String>> {
+        // most resources live nowhere, and a timer for nothing is not free
+        let Some(elsewhere) = self.domain.elsewhere(request) else { return Ok(None) };
+        timeout_at(request.context.deadline, elsewhere).await.map_err(|_| Error::timeout())?
     }
 
     fn credit(&self) -> Result<OwnedSemaphorePermit> {
@@ -135,13 +148,13 @@ impl Mailbox {
 
     async fn answer(&self, request: Request, credit: OwnedSemaphorePermit) -> Result<Value> {
         let deadline = request.context.deadline;
+        if let Op::Get(id) = request.op {
+            let row = self.row(request.resource, id, &request.context).await?;
+            return Ok(Value::Object(Arc::unwrap_or_clone(row)));
+        }
         if let Some(verb) = self.domain.at_once(&request) {
-            let _inside = self.direct.enter();
-            // a verb of a live thing waits in that thing's mailbox, not in a worker
-            let verb = timeout_at(deadline, AssertUnwindSafe(verb).catch_unwind()).await;
-            let done =
-                verb.map_or_else(|_| Err(Error::timeout()), |done| done.unwrap_or_else(|_| Err(lost())));
-            return done.map_err(Error::begun);
+            // it waits in the mailbox of a live thing
+            return self.in_place(deadline, verb).await;
         }
         let (reply, answer) = oneshot::channel();
         let (key, work) = (request.key(), Work::Request(Box::new(request), reply));
@@ -149,6 +162,21 @@ impl Mailbox {
         self.send(key, Envelope { work, waits: self.figures.waits(), _credit: credit })?;
         drop(turn);
         answered(deadline, answer).await
+    }
+
+    /// One row is there at once or takes one short question to the store, so the way to a worker would cost more.
+    async fn row(&self, resource: &'static Resource, id: Uuid, by: &Context) -> Result<Arc<Row>> {
+        drop(self.faults.pass(Message::Request, by.deadline).await?);
+        self.with_pool(is_active)?;
+        self.in_place(by.deadline, self.domain.look(resource, by.scope, id)).await
+    }
+
+    /// Does work that takes no worker, in the task of its caller.
+    async fn in_place<T>(&self, deadline: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let _inside = self.direct.enter();
+        let done = timeout_at(deadline, AssertUnwindSafe(work).catch_unwind()).await;
+        let done = done.map_or_else(|_| Err(Error::timeout()), |done| done.unwrap_or_else(|_| Err(lost())));
+        done.map_err(Error::begun)
     }
 
     /// Has follower `name` take an event, in the order of events about the same row.
@@ -170,10 +198,18 @@ impl Mailbox {
     }
 
     fn send(&self, key: Uuid, msg: Envelope) -> Result<()> {
-        let pool = self.pool.read().expect("nothing panics while it holds the mailbox").clone();
-        let pool = pool.ok_or_else(|| Error::unbegun("the domain is starting"))?;
         let job = Job { key, msg, options: JobOptions::default(), accepted: None };
-        pool.cast(FactoryMessage::Dispatch(job)).map_err(|_| Error::unbegun("the domain is restarting"))
+        self.with_pool(|pool| pool.cast(FactoryMessage::Dispatch(job)).is_ok())
+    }
+
+    /// The actors behind this mailbox; false means that they take no requests.
+    fn with_pool(&self, takes: impl FnOnce(&Pool) -> bool) -> Result<()> {
+        let pool = self.pool.read().expect("nothing panics while it holds the mailbox");
+        match pool.as_ref().map(takes) {
+            Some(true) => Ok(()),
+            Some(false) => Err(Error::unbegun("the domain is restarting")),
+            None => Err(Error::unbegun("the domain is starting")),
+        }
     }
 
     /// The pool behind this mailbox, as a child of its domain's supervisor.
@@ -210,6 +246,10 @@ impl Mailbox {
         *self.pool.write().expect("nothing panics while it holds the mailbox") = Some(pool.clone());
         Ok(pool)
     }
+}
+
+fn is_active(pool: &Pool) -> bool {
+    ACTIVE_STATES.contains(&pool.get_status())
 }
 
 async fn answered<T>(deadline: Instant, answer: oneshot::Receiver<Result<T>>) -> Result<T> {

@@ -2,6 +2,8 @@
 //!
 //! The only code that changes a row, because it is the only code that says so afterwards.
 
+use std::sync::Arc;
+
 use protocol::ports::{Deps, Filter, Unit, Write};
 use protocol::{Context, Cursor, Error, Event, Field, Op, Page, Request, Resource, Result, Row, Scope, time};
 use serde_json::{Value, json};
@@ -38,7 +40,11 @@ impl Rows<'_> {
     }
 
     pub(crate) async fn get(&self, scope: Scope, id: Uuid) -> Result<Row> {
-        let row = self.deps.store.get(self.resource, scope, id).await?;
+        self.look(scope, id).await.map(Arc::unwrap_or_clone)
+    }
+
+    pub(super) async fn look(&self, scope: Scope, id: Uuid) -> Result<Arc<Row>> {
+        let row = self.deps.store.look(self.resource, scope, id).await?;
         row.ok_or_else(|| Error::no_such(self.resource.name))
     }
 

@@ -23,7 +23,7 @@ pub static TIMELINE_EVENT: Resource = Resource::new(
 
 /// The entry of an event. What no domain declares has no view.
 pub(crate) fn entry(resource: Option<&Resource>, event: &Event) -> Row {
-    let view = resource.map_or(Value::Null, |resource| Value::Object(resource.view(&event.data)));
+    let view = resource.map_or(Value::Null, |resource| json!(resource.view(&event.data)));
     let mut row = Row::from_iter([
         ("customer_id".to_owned(), json!(event.customer_id().unwrap_or_default())),
         ("event_type".to_owned(), json!(event.r#type)),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::delivered::is_delivered;
 use protocol::ports::Unit;
-use protocol::{Context, Error, Event, Result, Row, Scope, Status, time};
+use protocol::{Context, Error, Event, Result, Row, Scope, Status, View, time};
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ const LONGEST: usize = 2048;
 #[derive(Serialize)]
 struct Envelope<'e> {
     r#type: &'e str,
-    data: Row,
+    data: View<'e>,
 }
 
 pub(super) fn is_for_a_customer(event: &Event) -> bool {
@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn the_envelope_is_type_and_data() {
-        let data = Row::from_iter([("id".to_owned(), json!(1))]);
+        let row = Row::from_iter([("id".to_owned(), json!(1))]);
+        let data = CUSTOMER.view(&row);
         let text = serde_json::to_string(&Envelope { r#type: "call_hangup", data }).expect("json");
         assert_eq!(text, r#"{"type":"call_hangup","data":{"id":1}}"#);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use protocol::ports::Serve;
 use protocol::request::TIMEOUT;
-use protocol::{Error, sock};
+use protocol::{Error, Result, sock};
 use tokio::time::{Duration, Instant};
 
 /// The longest wait that a request may ask for, as `sock::Request::decode` grants it.
@@ -19,10 +19,22 @@ pub(super) fn patience(timeout_ms: Option<u64>) -> Duration {
 
 /// What cannot be read is refused, and a panic costs its own request only, never the consumer.
 pub(super) async fn answer(bytes: &[u8], until: Instant, server: Arc<dyn Serve>) -> sock::Response {
-    let request = match serde_json::from_slice::<sock::Request>(bytes) {
-        Ok(request) => in_time(request, until),
-        Err(error) => return Err(Error::invalid(error.to_string())).into(),
-    };
+    match read(bytes) {
+        Ok(request) => answer_read(request, until, server).await,
+        Err(error) => Err(error).into(),
+    }
+}
+
+pub(super) fn read(bytes: &[u8]) -> Result<sock::Request> {
+    serde_json::from_slice(bytes).map_err(|error| Error::invalid(error.to_string()))
+}
+
+pub(super) async fn answer_read(
+    request: sock::Request,
+    until: Instant,
+    server: Arc<dyn Serve>,
+) -> sock::Response {
+    let request = in_time(request, until);
     let response = AssertUnwindSafe(server.serve(request)).catch_unwind().await;
     response.unwrap_or_else(|_| Err(Error::internal("the server panicked")).into())
 }

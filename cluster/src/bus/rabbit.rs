@@ -7,6 +7,7 @@ mod asks;
 mod attend;
 mod attendance;
 mod breaker;
+mod line;
 mod link;
 mod names;
 mod post;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use protocol::ports::{Bus, Serve, Subscribe};
 use protocol::{Error, Event, Result, sock};
+use tokio::sync::watch::Receiver;
 use tokio::sync::{OnceCell, broadcast};
 use tokio::time::{Duration, Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -32,6 +34,7 @@ use tokio_util::task::TaskTracker;
 use asks::Asks;
 use attend::attend;
 use attendance::Attendance;
+use line::Line;
 use link::{Address, Link, Maker};
 use names::Topology;
 use post::Post;
@@ -75,17 +78,17 @@ impl RabbitBus {
         };
         let (speak, hear) = (open("speaks").await?, open("hears").await?);
         let waiting = Arc::<Waiting>::default();
-        let attendance = Attendance::new(speak.clone());
-        let post = |waiting| Post::start(&speak, &topology, waiting, &tasks, &stop);
-        let asks = Asks { post: post(Some(waiting.clone())), waiting, attendance };
+        let attendance = Arc::new(Attendance::new(speak.clone()));
+        let line = Line::start(&speak, &topology, (&waiting, &attendance), &tasks, &stop);
+        let asks = Asks { line, waiting, attendance };
         let publisher = Publisher {
             link: speak.clone(),
-            post: post(None),
+            post: Post::start(&speak, &topology, &tasks, &stop),
             topology: topology.clone(),
             lanes: Arc::default(),
         };
-        opened(&asks.post).await?;
-        opened(&publisher.post).await?;
+        opened(asks.line.open(), Option::is_some).await?;
+        opened(publisher.post.ready(), |ready| *ready).await?;
         let (live, watching, _end) = (broadcast::Sender::new(WATCHED), OnceCell::new(), end);
         let served = serve::Served::default();
         Ok(RabbitBus { speak, hear, asks, publisher, topology, served, live, watching, tasks, stop, _end })
@@ -143,9 +146,8 @@ impl Bus for RabbitBus {
     }
 }
 
-async fn opened(post: &Post) -> Result<()> {
-    let mut ready = post.ready();
-    match timeout(OPEN_LIMIT, ready.wait_for(|ready| *ready)).await {
+async fn opened<T>(mut channel: Receiver<T>, is_open: impl FnMut(&T) -> bool) -> Result<()> {
+    match timeout(OPEN_LIMIT, channel.wait_for(is_open)).await {
         Ok(Ok(_)) => Ok(()),
         _ => Err(Error::unavailable("the broker opens no channel")),
     }

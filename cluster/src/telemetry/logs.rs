@@ -13,12 +13,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::{FormatEvent, JsonFields, Writer};
+use tracing_subscriber::fmt::format::{FormatEvent, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer as _, reload};
 
+use super::members::{self, Members};
 use super::trace::Traces;
 
 /// The name of a line's service when no span around it names one.
@@ -72,7 +73,7 @@ where
     let started = match format {
         Format::Text => tracing::subscriber::set_global_default(begun.with(lines.with_filter(filter))),
         Format::Json => {
-            let lines = lines.fmt_fields(JsonFields::new());
+            let lines = lines.fmt_fields(Members);
             let lines = lines.event_format(Lines { instance: instance.to_owned() });
             tracing::subscriber::set_global_default(begun.with(lines.with_filter(filter)))
         }
@@ -132,21 +133,20 @@ struct Line<'a> {
     fields: Map<String, Value>,
 }
 
-impl<S> FormatEvent<S, JsonFields> for Lines
+impl<S> FormatEvent<S, Members> for Lines
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, JsonFields>,
+        context: &FmtContext<'_, S, Members>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut fields = Fields::default();
         for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
-            if let Some(text) = span.extensions().get::<FormattedFields<JsonFields>>() {
-                let of_span: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
-                of_span.into_iter().for_each(|(name, value)| fields.put(&name, value));
+            if let Some(text) = span.extensions().get::<FormattedFields<Members>>() {
+                members::read(text).into_iter().for_each(|(name, value)| fields.put(&name, value));
             }
         }
         event.record(&mut fields);
@@ -237,7 +237,7 @@ mod tests {
         let paper = Paper::default();
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(filter(directives).expect("directives"))
-            .fmt_fields(JsonFields::new())
+            .fmt_fields(Members)
             .event_format(Lines { instance: "n1".into() })
             .with_writer(paper.clone())
             .finish();
@@ -269,6 +269,19 @@ mod tests {
                 "error": "NotFound",
             })
         );
+    }
+
+    #[test]
+    fn what_a_span_learns_later_stands_on_its_lines_and_the_last_word_counts() {
+        let written = lines("info", || {
+            let span = info_span!("request", request_id = "r1", customer = tracing::field::Empty);
+            for customer in ["first", "a \"second\" one,"] {
+                span.record("customer", customer);
+            }
+            span.in_scope(|| warn!("lost"));
+        });
+        assert_eq!(written[0]["customer_id"], "a \"second\" one,");
+        assert_eq!(written[0]["correlation_id"], "r1");
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub(crate) mod bus;
 pub(crate) mod cache;
 pub(crate) mod figures;
 pub mod logs;
+mod members;
 pub mod metrics;
 #[cfg(feature = "otel")]
 mod otel;

@@ -179,13 +179,16 @@ pub(crate) enum Unopened {
 
 #[async_trait]
 impl<D: Dialect> Store for SqlStore<D> {
-    async fn get(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Row>> {
-        let Some(recent) = &self.recent else { return self.read(resource, scope, id).await };
+    async fn look(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Arc<Row>>> {
+        let Some(recent) = &self.recent else {
+            return Ok(self.read(resource, scope, id).await?.map(Arc::new));
+        };
         let key = (resource.name, id);
         let row = match recent.look(key) {
             Seen::Row(row) => Some(row),
             Seen::Unknown(ticket) => {
-                let row = self.read(resource, Scope::Platform, id).await?;
+                // boxed, so that a row that is known does not carry the room for a question to the database
+                let row = Box::pin(self.read(resource, Scope::Platform, id)).await?.map(Arc::new);
                 recent.keep(key, ticket, row.as_ref());
                 row
             }

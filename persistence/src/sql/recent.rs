@@ -7,7 +7,7 @@
 //! reader's ticket is gone by then.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::Row;
 use tokio::time::{Duration, Instant};
@@ -35,7 +35,7 @@ struct Slots {
 }
 
 enum Slot {
-    Row(Row, Instant),
+    Row(Arc<Row>, Instant),
     /// Somebody is reading it.
     Loading(u64),
     /// The writer is changing it.
@@ -43,7 +43,7 @@ enum Slot {
 }
 
 pub(super) enum Seen {
-    Row(Row),
+    Row(Arc<Row>),
     /// Read it, and say so with the ticket.
     Unknown(u64),
 }
@@ -66,7 +66,7 @@ impl Recent {
     }
 
     /// Keeps what was read, unless it was changed or read again since the ticket was given.
-    pub(super) fn keep(&self, key: Key, ticket: u64, row: Option<&Row>) {
+    pub(super) fn keep(&self, key: Key, ticket: u64, row: Option<&Arc<Row>>) {
         let mut all = self.lock();
         if !matches!(all.slots.get(&key), Some(Slot::Loading(current)) if *current == ticket) {
             return;
@@ -100,8 +100,8 @@ impl Recent {
 mod tests {
     use super::*;
 
-    fn row(n: u64) -> Row {
-        Row::from_iter([("n".to_owned(), n.into())])
+    fn row(n: u64) -> Arc<Row> {
+        Arc::new(Row::from_iter([("n".to_owned(), n.into())]))
     }
 
     const KEY: Key = ("call", Uuid::from_u128(1));

@@ -274,7 +274,10 @@ pub(super) async fn connect<D: Dialect>(options: &Options<D>) -> sqlx::Result<D:
     .await
 }
 
-pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+pub(super) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
     timeout(limit, work).await.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into())))
 }
 

@@ -16,7 +16,7 @@ pub use bus::{Bus, Serve, Subscribe};
 pub use cache::Cache;
 pub use clock::{Clock, SystemClock};
 pub use deps::{Deps, Settings};
-pub use dispatch::Dispatch;
+pub use dispatch::{Dispatch, ask_row};
 pub use outward::{Answer, Outward, Send};
 pub use pods::{Pod, PodWatch, Pods, Sighting};
 pub use speech::{Speech, Utterance};

@@ -139,8 +139,13 @@ pub struct Residents {
 
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// The live row, if it is one of `scope`.
-    async fn get(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Row>>;
+    /// The live row, if it is one of `scope`, to look at only: whoever else looks at it may have the same one.
+    async fn look(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Arc<Row>>>;
+
+    /// As [`Store::look`], a copy of one's own.
+    async fn get(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Row>> {
+        Ok(self.look(resource, scope, id).await?.map(Arc::unwrap_or_clone))
+    }
 
     /// Live rows of `scope`, newest first, ties by id.
     async fn list(

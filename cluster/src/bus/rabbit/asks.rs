@@ -2,26 +2,23 @@
 
 use std::sync::Arc;
 
+use lapin::options::BasicPublishOptions;
 use lapin::types::ShortString;
 use protocol::{Error, Result, sock};
-use tokio::sync::oneshot;
-use tokio::time::{Duration, Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::super::answer::patience;
 use super::attendance::Attendance;
+use super::line::Line;
 use super::names::short;
-use super::post::{Letter, Post};
 use super::waiting::{Reply, Seat, Waiting};
 use super::wire;
 
-/// How often it is looked whether anybody still consumes the queue that a request waits in.
-const LOOK: Duration = Duration::from_secs(1);
-
 pub(super) struct Asks {
-    pub(super) post: Post,
+    pub(super) line: Line,
     pub(super) waiting: Arc<Waiting>,
-    pub(super) attendance: Attendance,
+    pub(super) attendance: Arc<Attendance>,
 }
 
 impl Asks {
@@ -40,34 +37,23 @@ impl Asks {
             return Err(nobody(queue));
         }
         let id = Uuid::now_v7().simple().to_string();
-        let mut seat = self.waiting.enter(&id);
-        let (fate, sent) = oneshot::channel();
-        let left = until.saturating_duration_since(Instant::now());
-        self.post.send(Letter {
-            exchange: ShortString::default(),
-            key,
-            mandatory: true,
-            body: serde_json::to_vec(request).map_err(Error::internal)?,
-            properties: wire::of_request(request, &id, left),
-            fate,
-        })?;
+        // before the channel is looked at: whoever sits when it is lost is told
+        let mut seat = self.waiting.enter(&id, queue);
+        let channel = self.line.now()?;
+        let body = serde_json::to_vec(request).map_err(Error::internal)?;
+        let properties = wire::of_request(request, &id, until.saturating_duration_since(Instant::now()));
+        let options = BasicPublishOptions { mandatory: true, immediate: false };
+        let send = async {
+            let sent = channel.basic_publish(ShortString::default(), key, options, &body, properties).await;
+            sent.map_err(|_| lost())?;
+            std::future::pending().await
+        };
         let body = tokio::select! {
+            biased;
             body = reply(&mut seat, queue) => body?,
-            error = refused(sent) => return Err(error),
-            error = self.deserted(queue) => return Err(error),
+            failed = send => return failed,
         };
         serde_json::from_slice(&body).map_err(Error::internal)
-    }
-
-    async fn deserted(&self, queue: &str) -> Error {
-        loop {
-            sleep(LOOK).await;
-            match self.attendance.is_attended(queue).await {
-                Ok(true) => {}
-                Ok(false) => return Error::lost("the node that had the request went away"),
-                Err(error) => return error,
-            }
-        }
     }
 }
 
@@ -75,17 +61,13 @@ async fn reply(seat: &mut Seat, queue: &str) -> Result<Vec<u8>> {
     match (&mut seat.reply).await {
         Ok(Reply::Body(body)) => Ok(body),
         Ok(Reply::Returned) => Err(nobody(queue)),
-        Err(_) => Err(Error::lost("the broker was lost before the reply came")),
+        Ok(Reply::Deserted) => Err(Error::lost("the node that had the request went away")),
+        Err(_) => Err(lost()),
     }
 }
 
-/// Pending when the broker has the request.
-async fn refused(sent: oneshot::Receiver<bool>) -> Error {
-    match sent.await {
-        Ok(true) => std::future::pending().await,
-        Ok(false) => Error::lost("the broker refused the request"),
-        Err(_) => Error::lost("the broker was lost before the reply came"),
-    }
+fn lost() -> Error {
+    Error::lost("the broker was lost before the reply came")
 }
 
 fn nobody(queue: &str) -> Error {

@@ -1,17 +1,15 @@
-//! One channel to publish on, with confirms: what is posted is confirmed, refused, or lost with the channel.
+//! One channel to publish facts on, with confirms: what is posted is confirmed, refused, or lost with the channel.
 //!
 //! One task publishes, because lapin numbers messages before it queues them: two tasks side by side could get
-//! each other's confirms. It also awaits every confirm, because lapin hands a returned message to whichever
-//! confirm comes next; whose it is, its correlation id says.
+//! each other's confirms.
 
 use std::sync::Arc;
 
-use futures_util::stream::{self, BoxStream, FuturesUnordered};
+use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use lapin::message::Delivery;
-use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::{FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ErrorKind};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::ShortString;
+use lapin::{BasicProperties, Connection, ErrorKind};
 use protocol::{Error, Result};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Duration, Instant, sleep, sleep_until};
@@ -20,8 +18,6 @@ use tokio_util::task::TaskTracker;
 
 use super::link::{Link, closed, gone};
 use super::names::Topology;
-use super::waiting::{Reply, Waiting};
-use super::wire::REPLY_TO;
 
 /// Messages that wait to be written. The connection is quicker than this is long, or it is stuck.
 const QUEUED: usize = 1024;
@@ -35,9 +31,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) struct Letter {
     pub(super) exchange: ShortString,
-    pub(super) key: ShortString,
-    /// Comes back when no queue takes it.
-    pub(super) mandatory: bool,
     pub(super) body: Vec<u8>,
     pub(super) properties: BasicProperties,
     /// True when the broker has it, false when it refused; dropped when nobody can know.
@@ -51,17 +44,15 @@ pub(super) struct Post {
 }
 
 impl Post {
-    /// With somebody `waiting` replies are consumed on the same channel, as direct reply-to demands.
     pub(super) fn start(
         link: &Link,
         topology: &Arc<Topology>,
-        waiting: Option<Arc<Waiting>>,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Post {
         let (letters, queued) = mpsc::channel(QUEUED);
         let (is_ready, ready) = watch::channel(false);
-        let clerk = Clerk { link: link.clone(), topology: topology.clone(), waiting, queued, is_ready };
+        let clerk = Clerk { link: link.clone(), topology: topology.clone(), queued, is_ready };
         tasks.spawn(stop.clone().run_until_cancelled_owned(clerk.keep()));
         Post { link: link.clone(), letters, ready }
     }
@@ -84,7 +75,6 @@ impl Post {
 struct Clerk {
     link: Link,
     topology: Arc<Topology>,
-    waiting: Option<Arc<Waiting>>,
     queued: mpsc::Receiver<Letter>,
     is_ready: watch::Sender<bool>,
 }
@@ -99,9 +89,6 @@ impl Clerk {
                 () = gone => Err(closed()),
             };
             self.is_ready.send_replace(false);
-            if let Some(waiting) = &self.waiting {
-                waiting.lose();
-            }
             while self.queued.try_recv().is_ok() {}
             let Err(error) = ended else { return };
             if connection.status().connected() {
@@ -116,11 +103,7 @@ impl Clerk {
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         self.topology.declare(&channel).await?;
-        let mut replies = self.replies(&channel).await?;
         let mut confirms = FuturesUnordered::new();
-        if let Some(waiting) = &self.waiting {
-            waiting.begin();
-        }
         self.is_ready.send_replace(true);
         let mut stalls = Instant::now();
         loop {
@@ -130,44 +113,17 @@ impl Clerk {
                     if confirms.is_empty() {
                         stalls = Instant::now() + STALL;
                     }
-                    let options = BasicPublishOptions { mandatory: letter.mandatory, immediate: false };
-                    let sent = channel.basic_publish(
-                        letter.exchange, letter.key, options, &letter.body, letter.properties,
-                    );
+                    let (key, options) = (ShortString::default(), BasicPublishOptions::default());
+                    let sent =
+                        channel.basic_publish(letter.exchange, key, options, &letter.body, letter.properties);
                     confirms.push(sent.await?.map(|confirmed| (letter.fate, confirmed)));
                 }
                 Some((fate, confirmed)) = confirms.next() => {
                     stalls = Instant::now() + STALL;
-                    self.note(fate, confirmed?);
+                    let _ = fate.send(confirmed?.is_ack());
                 }
                 () = sleep_until(stalls), if !confirms.is_empty() => return Err(silent()),
-                reply = replies.next() => self.hand_over(reply.ok_or_else(closed)??),
             }
-        }
-    }
-
-    async fn replies(&self, channel: &Channel) -> lapin::Result<BoxStream<'static, lapin::Result<Delivery>>> {
-        if self.waiting.is_none() {
-            return Ok(stream::pending().boxed());
-        }
-        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
-        Ok(channel.basic_consume(REPLY_TO.into(), "".into(), options, FieldTable::default()).await?.boxed())
-    }
-
-    fn note(&self, fate: oneshot::Sender<bool>, confirmed: Confirmation) {
-        let _ = fate.send(confirmed.is_ack());
-        let returned = confirmed.take_message();
-        if let (Some(waiting), Some(message)) = (&self.waiting, returned)
-            && let Some(id) = message.properties.correlation_id()
-        {
-            waiting.resolve(id.as_str(), Reply::Returned);
-        }
-    }
-
-    /// A reply that comes too late finds nobody.
-    fn hand_over(&self, reply: Delivery) {
-        if let (Some(waiting), Some(id)) = (&self.waiting, reply.properties.correlation_id()) {
-            waiting.resolve(id.as_str(), Reply::Body(reply.data));
         }
     }
 }

@@ -45,8 +45,8 @@ impl Publisher {
             self.declare(&[&event.publisher], &[]).await?;
         }
         let (fate, confirmed) = oneshot::channel();
-        let (key, properties) = (ShortString::default(), wire::of_event(event));
-        self.post.send(Letter { exchange, key, mandatory: false, body, properties, fate })?;
+        let properties = wire::of_event(event);
+        self.post.send(Letter { exchange, body, properties, fate })?;
         match confirmed.await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Error::unavailable("the broker refused the event")),

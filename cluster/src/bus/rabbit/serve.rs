@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::join;
 use futures_util::{StreamExt, poll};
 use lapin::message::Delivery;
 use lapin::options::{
@@ -22,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::super::answer::{LONGEST, answer};
+use super::super::answer::{LONGEST, answer_read, read};
 use super::attend::Consume;
 use super::link::closed;
 use super::names::declare_requests;
@@ -202,21 +203,29 @@ fn ready(server: Arc<dyn Serve>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
 async fn respond(channel: Channel, since: Instant, delivery: Delivery, server: Arc<dyn Serve>) {
     // what changes something is never carried out twice: when this connection is lost, whether it was done is
     // unknown, and that is the caller's to find out
-    let reads = wire::only_reads(&delivery.data);
+    let request = read(&delivery.data);
+    let reads = wire::only_reads(&request);
     if !reads && delivery.ack(BasicAckOptions::default()).await.is_err() {
         return;
     }
     let until = since + wire::left(&delivery.properties);
-    if Instant::now() + TOO_LATE < until {
-        let response = answer(&delivery.data, until, server).await;
-        if let Some(to) = delivery.properties.reply_to() {
-            let body = serde_json::to_vec(&response).unwrap_or_default();
-            let (options, properties) =
-                (BasicPublishOptions::default(), wire::of_response(&delivery.properties));
-            let _ = channel.basic_publish("".into(), to.clone(), options, &body, properties).await;
+    let in_time = Instant::now() + TOO_LATE < until;
+    let response = match request {
+        Ok(request) if in_time => Some(answer_read(request, until, server).await),
+        Err(error) if in_time => Some(Err(error).into()),
+        Ok(_) | Err(_) => None,
+    };
+    let answered = async {
+        let (Some(response), Some(to)) = (response, delivery.properties.reply_to()) else { return };
+        let body = serde_json::to_vec(&response).unwrap_or_default();
+        let (options, properties) = (BasicPublishOptions::default(), wire::of_response(&delivery.properties));
+        let _ = channel.basic_publish("".into(), to.clone(), options, &body, properties).await;
+    };
+    let acknowledged = async {
+        if reads {
+            let _ = delivery.ack(BasicAckOptions::default()).await;
         }
-    }
-    if reads {
-        let _ = delivery.ack(BasicAckOptions::default()).await;
-    }
+    };
+    // the answer is the first on the channel, and both are written at once
+    join(answered, acknowledged).await;
 }

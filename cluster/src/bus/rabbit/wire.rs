@@ -59,12 +59,8 @@ pub(super) fn left(properties: &BasicProperties) -> Duration {
 }
 
 /// May the request be carried out twice? One that cannot be read changes nothing.
-pub(super) fn only_reads(request: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Asked {
-        method: String,
-    }
-    serde_json::from_slice::<Asked>(request).map_or(true, |asked| asked.method == "GET")
+pub(super) fn only_reads(request: &Result<sock::Request>) -> bool {
+    request.as_ref().map_or(true, |request| request.method == "GET")
 }
 
 /// An event of VoIPBIN's own services has neither id nor time: it gets the time of receipt, as VoIPBIN's

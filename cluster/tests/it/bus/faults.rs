@@ -127,15 +127,22 @@ async fn a_broker_that_hangs_holds_nobody_up() {
     let (follower, mut got) = Follower::new(99);
     let _events = bus.subscribe("f", follower).await.unwrap();
     let _requests = bus.serve(QUEUE, Server::new("it", 8, 1000)).await.unwrap();
+    // nobody can ask the broker about this one, so only silence tells
+    let node_queue = format!("{QUEUE}.it");
+    let _own = bus.serve(&node_queue, Server::new("it", 8, 1000)).await.unwrap();
     let row = Uuid::now_v7();
     bus.publish(event(row, 1)).await.unwrap();
     bus.ask(QUEUE, request(5000)).await.unwrap();
 
     broker.hang(true).await;
     let began = Instant::now();
-    let (healthy, asked, published) =
-        tokio::join!(bus.health(), bus.ask(QUEUE, request(30_000)), bus.publish(event(row, 2)));
-    for outcome in [healthy, asked.map(drop), published] {
+    let (healthy, asked, asked_at, published) = tokio::join!(
+        bus.health(),
+        bus.ask(QUEUE, request(30_000)),
+        bus.ask(&node_queue, request(30_000)),
+        bus.publish(event(row, 2))
+    );
+    for outcome in [healthy, asked.map(drop), asked_at.map(drop), published] {
         assert_eq!(outcome.unwrap_err().status, Status::Unavailable);
     }
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());

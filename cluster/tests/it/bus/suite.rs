@@ -43,6 +43,9 @@ pub(crate) fn all() -> Vec<Case> {
         case("those who wait when the last consumer leaves are refused", |pair| {
             those_who_wait_when_the_last_consumer_leaves_are_refused(pair).boxed()
         }),
+        case("requests for a node that is gone come back at once", |pair| {
+            requests_for_a_node_that_is_gone_come_back_at_once(pair).boxed()
+        }),
         case("consumers that are ready take turns", |pair| consumers_that_are_ready_take_turns(pair).boxed()),
         case("a full server leaves requests in the queue", |pair| {
             a_full_server_leaves_requests_in_the_queue(pair).boxed()
@@ -125,6 +128,25 @@ async fn those_who_wait_when_the_last_consumer_leaves_are_refused(Pair { here, t
     while let Some(done) = timeout(SOON, asked.join_next()).await.expect("refused soon") {
         assert_eq!(done.unwrap().unwrap_err().status, Status::Unavailable);
     }
+}
+
+async fn requests_for_a_node_that_is_gone_come_back_at_once(Pair { here, there }: Pair) {
+    let queue = format!("{QUEUE}.gone");
+    let guard = there.serve(&queue, Server::new("there", 8, 8)).await.unwrap();
+    until("served", async || here.ask(&queue, request(5000)).await.is_ok()).await;
+    drop(guard);
+    until("gone", async || here.ask(&queue, request(5000)).await.is_err()).await;
+    let (began, mut asked) = (Instant::now(), JoinSet::new());
+    for _ in 0..64 {
+        let (here, queue) = (here.clone(), queue.clone());
+        asked.spawn(async move { here.ask(&queue, request(60_000)).await });
+    }
+    for refused in asked.join_all().await {
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.message, format!("nobody serves {queue}"));
+        assert!(!refused.is_lost(), "it says nothing about the broker");
+    }
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
 }
 
 async fn consumers_that_are_ready_take_turns(Pair { here, there }: Pair) {

@@ -4,6 +4,7 @@ mod acts;
 mod facts;
 mod outage;
 mod pool;
+mod reads;
 mod timers;
 
 use std::sync::{Arc, Mutex, OnceLock};

@@ -1,7 +1,7 @@
 //! A real store that can be cut off, as a database behind a network can.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use protocol::ports::{Entry, Filter, Peer, Residents, Store, Timer, Unit};
@@ -12,15 +12,28 @@ use uuid::Uuid;
 pub(super) struct Switch {
     store: Arc<dyn Store>,
     away: AtomicBool,
+    looks: Mutex<Looks>,
+}
+
+/// What comes of looking at a row.
+#[derive(Clone, Copy)]
+pub(super) enum Looks {
+    Fine,
+    Hang,
+    Panic,
 }
 
 impl Switch {
     pub(super) fn before(store: Arc<dyn Store>) -> Self {
-        Switch { store, away: AtomicBool::new(false) }
+        Switch { store, away: AtomicBool::new(false), looks: Mutex::new(Looks::Fine) }
     }
 
     pub(super) fn cut(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
+    }
+
+    pub(super) fn looks(&self, looks: Looks) {
+        *self.looks.lock().unwrap() = looks;
     }
 
     fn through(&self) -> Result<&Arc<dyn Store>> {
@@ -33,8 +46,13 @@ impl Switch {
 
 #[async_trait]
 impl Store for Switch {
-    async fn get(&self, of: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Row>> {
-        self.through()?.get(of, scope, id).await
+    async fn look(&self, of: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Arc<Row>>> {
+        let looks = *self.looks.lock().unwrap();
+        match looks {
+            Looks::Fine => self.through()?.look(of, scope, id).await,
+            Looks::Hang => std::future::pending().await,
+            Looks::Panic => panic!("as told"),
+        }
     }
     async fn list(&self, of: &'static Resource, scope: Scope, by: &Filter, page: &Page) -> Result<Vec<Row>> {
         self.through()?.list(of, scope, by, page).await

@@ -162,13 +162,12 @@ mod tests {
             begun(state, Time::default()).waiting_for().map(|turn| turn.number)
         };
         let set = json!({"type": "variable_set", "option": {"key": "a", "value": "b"}});
-        let missing =
-            json!({"type": "branch", "option": {"default_target_id": Uuid::max(), "target_ids": {}}});
+        let unready = json!({"type": "sleep", "option": {"duration": "${missing}"}});
         assert_eq!(begins(json!([{"type": "beep"}])), Some(1));
         assert_eq!(begins(json!([set, {"type": "beep"}])), Some(2));
         // it ends at once, or an action fails: its actor says so
         assert_eq!(begins(json!([set])), None);
-        assert_eq!(begins(json!([missing, {"type": "beep"}])), None);
+        assert_eq!(begins(json!([unready, {"type": "beep"}])), None);
     }
 
     #[test]

@@ -141,6 +141,16 @@ impl Error {
         Self::new(Status::Unavailable, "NODE_FENCED", message)
     }
 
+    /// A change of which nobody knows whether it is stored.
+    pub fn commit_unknown() -> Self {
+        let message = "The database did not confirm the change. It may or may not be stored.";
+        Self::new(Status::Unavailable, "COMMIT_UNKNOWN", message)
+    }
+
+    pub fn is_commit_unknown(&self) -> bool {
+        self.reason == "COMMIT_UNKNOWN"
+    }
+
     pub fn is_fenced(&self) -> bool {
         self.reason == "NODE_FENCED"
     }

@@ -79,7 +79,7 @@ async fn store(calls: &Arc<Calls>, by: &Context, arrive: &Arrive, plan: Plan) ->
         ("sip_call_id", json!(arrive.sip_call_id)),
         ("node", json!(calls.deps.settings.node)),
     ]);
-    let row = calls.rows().insert(row, by).await?;
+    let row = calls.live.stored(calls.rows().insert(row, by).await)?;
     calls.enliven(row, Msg::Wait).await
 }
 

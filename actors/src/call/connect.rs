@@ -68,7 +68,7 @@ async fn open(calls: &Arc<Calls>, by: &Context, id: Uuid, caller: &Row) -> Resul
         ("expected_ids", json!([EXPECTED])),
         ("node", json!(calls.deps.settings.node)),
     ]);
-    let row = calls.bridge_rows().insert(row, by).await?;
+    let row = calls.bridges.stored(calls.bridge_rows().insert(row, by).await)?;
     calls.bridges.spawn(id, Bridge::new(calls.clone(), row)?).await.map(drop)
 }
 

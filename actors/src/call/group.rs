@@ -103,7 +103,7 @@ pub(super) async fn start(calls: &Arc<Calls>, by: &Context, new: NewGroup) -> Re
         ("confbridge_id", json!(new.leg.confbridge_id)),
         ("node", json!(calls.deps.settings.node)),
     ]);
-    let row = calls.group_rows().insert(row, by).await?;
+    let row = calls.groups.stored(calls.group_rows().insert(row, by).await)?;
     calls.groups.spawn(new.leg.id, Group::new(calls.clone(), row.clone())?).await?;
     calls.groups.insist(new.leg.id, Msg::Begin)?;
     Ok(row)

@@ -134,7 +134,7 @@ async fn store(calls: &Arc<Calls>, by: &Context, leg: Leg, ways: Vec<Way>) -> Re
         ("provider_id", json!(attempts.provider())),
     ]);
     let _expected = calls.live.expect(leg.id);
-    let row = calls.rows().insert(row, by).await?;
+    let row = calls.live.stored(calls.rows().insert(row, by).await)?;
     let begin = match ends_with(calls, by, &leg).await {
         Ok(()) => Msg::Dial(Box::new(attempts)),
         // its master has ended meanwhile: nobody else would ever end it

@@ -98,7 +98,7 @@ impl Flows {
     pub(super) async fn begin(self: &Arc<Self>, birth: Birth, by: &Context) -> Result<Row> {
         let mut unit = Unit::default();
         let (row, state) = self.draft(&mut unit, birth, by)?;
-        self.deps.store.commit(unit).await?;
+        self.live.stored(self.deps.store.commit(unit).await)?;
         self.enliven(row.clone(), state).await?;
         Ok(row)
     }

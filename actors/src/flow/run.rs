@@ -133,7 +133,7 @@ impl Run {
         if state.is_ended() {
             next = self.flows.follow_up(&mut unit, &self.of, &state).await?;
         }
-        self.flows.deps.store.commit(unit).await?;
+        self.flows.live.stored(self.flows.deps.store.commit(unit).await)?;
         (self.row, self.state) = (row, state);
         if let Some((row, state)) = next
             && let Err(error) = self.flows.enliven(row, state).await

@@ -21,6 +21,8 @@ use super::tree::{Branch, Kind, Leaf, State};
 
 /// Messages that wait for one live thing. A call gets a handful a second.
 const CREDITS: usize = 256;
+/// When it is looked for what may be stored: soon, and when no transaction that was given up can end any more.
+const LOOKS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(20)];
 /// A killed actor ends at its next await.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -100,8 +102,8 @@ pub(crate) struct Live<T: Living>(Arc<Mutex<Registry<T::Message>>>, Arc<Faults>)
 
 struct Registry<M: Send + 'static> {
     nursery: Option<ActorCell>,
-    /// Has the nursery rebuild what is stored.
-    recover: Option<Box<dyn Fn() + Send>>,
+    /// Has the nursery rebuild what is stored, after a while.
+    recover: Option<Box<dyn Fn(Duration) + Send>>,
     known: HashMap<Uuid, Known<M>>,
     ids: HashMap<ActorId, Uuid>,
     /// Crashed and not yet rebuilt.
@@ -305,7 +307,7 @@ impl<T: Living> Live<T> {
     }
 
     /// Those that start from now on are this nursery's children, and it rebuilds what is stored.
-    pub(super) fn open(&self, nursery: ActorCell, recover: impl Fn() + Send + 'static) {
+    pub(super) fn open(&self, nursery: ActorCell, recover: impl Fn(Duration) + Send + 'static) {
         let mut registry = self.lock();
         registry.nursery = Some(nursery);
         registry.recover = Some(Box::new(recover));
@@ -314,9 +316,22 @@ impl<T: Living> Live<T> {
     /// Rebuilds what is stored for this node and not alive: it may have become this node's just now. A domain
     /// that is starting does so by itself.
     pub(super) fn recover(&self) {
+        self.recover_after(Duration::ZERO);
+    }
+
+    fn recover_after(&self, wait: Duration) {
         if let Some(recover) = &self.lock().recover {
-            recover();
+            recover(wait);
         }
+    }
+
+    /// How storing something that lives has ended. When nobody knows, it is looked for: it may be stored, and whoever
+    /// would have started it has given up.
+    pub(crate) fn stored<R>(&self, outcome: Result<R>) -> Result<R> {
+        if outcome.as_ref().is_err_and(Error::is_commit_unknown) {
+            LOOKS.into_iter().for_each(|wait| self.recover_after(wait));
+        }
+        outcome
     }
 
     /// It is no longer about to be rebuilt.

@@ -46,9 +46,9 @@ impl Child {
                 let nursery = Nursery { live: live.clone(), keeper, crashes };
                 let (nursery, _) = Actor::spawn_linked(None, nursery, (), parent).await?;
                 let again = nursery.clone();
-                let recover = move || drop(again.cast(Order::Recover));
+                let recover = move |wait| drop(again.send_after(wait, || Order::Recover));
                 // what is stored is recovered after the domain's other children have started
-                recover();
+                recover(Duration::ZERO);
                 live.open(nursery.get_cell(), recover);
                 Ok(Started { cell: nursery.get_cell(), halt: Halt::Stop })
             }

@@ -87,8 +87,5 @@ fn is_lost(cause: &sqlx::Error) -> bool {
 }
 
 fn commit_unknown(cause: Arc<sqlx::Error>) -> Error {
-    let message = "The database did not confirm the change. It may or may not be stored.";
-    let mut error = Error::new(Status::Unavailable, "COMMIT_UNKNOWN", message);
-    error.cause = Some(cause.into());
-    error
+    Error { cause: Some(cause.into()), ..Error::commit_unknown() }
 }

@@ -128,6 +128,27 @@ async fn eventually(is: impl Fn() -> bool) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_may_be_stored_is_looked_for_and_lives_if_it_is() {
+    let (world, tree, ids) = World::with(1).await;
+    let late = Uuid::now_v7();
+    world.live.stored::<()>(Err(Error::commit_unknown())).unwrap_err();
+    world.stored.lock().unwrap().insert(late, 0);
+    world.lives(late, 1).await;
+    // one that appears later still is found by the second look
+    let later = Uuid::now_v7();
+    sleep(Duration::from_secs(10)).await;
+    world.stored.lock().unwrap().insert(later, 0);
+    world.lives(later, 1).await;
+    // what is surely not stored is not looked for
+    world.live.stored::<()>(Err(Error::unavailable("the store is away"))).unwrap_err();
+    let never = Uuid::now_v7();
+    world.stored.lock().unwrap().insert(never, 0);
+    sleep(Duration::from_secs(60)).await;
+    assert!(!world.live.has(never) && world.live.has(ids[0]));
+    tree.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_crash_rebuilds_the_thing_once_and_nobody_else() {
     let (world, tree, ids) = World::with(3).await;
     for (life, crash) in [(2, Word::Panic), (3, Word::Fail(Error::internal("as told")))] {

@@ -39,12 +39,15 @@ impl Attendance {
         Attendance { link, seen: Mutex::default() }
     }
 
-    /// The queue of one node goes with its consumer, and other nodes may not look at it. `Unavailable` within
-    /// [`LIMIT`] when the broker does not say.
+    /// Before a request is sent: the queue of one node goes with its consumer, and a request for none comes back.
+    /// `Unavailable` within [`LIMIT`] when the broker does not say.
     pub(super) async fn is_attended(&self, queue: &str) -> Result<bool> {
-        if !is_shared(queue) {
-            return Ok(true);
-        }
+        if is_shared(queue) { self.is_still_attended(queue).await } else { Ok(true) }
+    }
+
+    /// While somebody waits: a request that was in the queue of a node when that node died is gone with it, and
+    /// nobody says so.
+    pub(super) async fn is_still_attended(&self, queue: &str) -> Result<bool> {
         self.in_time(self.look(queue)).await
     }
 
@@ -88,7 +91,9 @@ impl Attendance {
                 seen.channel = Some(channel);
                 queue.consumer_count() > 0
             }
-            Err(error) if is_not_found(&error) => false,
+            Err(error) if is_refused(&error, AMQPSoftError::NOTFOUND) => false,
+            // another node's own: it is there, and so is its node
+            Err(error) if is_refused(&error, AMQPSoftError::RESOURCELOCKED) => true,
             Err(error) => return Err(lost(error)),
         };
         let until = Instant::now() + if attended { SOMEBODY } else { NOBODY };
@@ -106,9 +111,9 @@ impl Attendance {
     }
 }
 
-fn is_not_found(error: &lapin::Error) -> bool {
+fn is_refused(error: &lapin::Error, why: AMQPSoftError) -> bool {
     let ErrorKind::ProtocolError(refused) = error.kind() else { return false };
-    matches!(refused.kind(), AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
+    *refused.kind() == AMQPErrorKind::Soft(why)
 }
 
 fn lost(error: lapin::Error) -> Error {

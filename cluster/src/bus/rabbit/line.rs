@@ -2,7 +2,7 @@
 //!
 //! It has no confirms: a request that is lost is missed by whoever waits for its reply, so a confirm would only
 //! be one more message for each. What no queue takes comes back. lapin keeps that without a word, so while
-//! anybody waits it is looked for; and so is a broker that has gone quiet, and a queue that its consumers left.
+//! anybody waits it is looked for; and so is a broker that has gone quiet, and a queue that its consumers left or that died with its node.
 
 use std::sync::Arc;
 
@@ -148,7 +148,7 @@ impl Operator {
             channel.exchange_declare(EVENTS.into(), ExchangeKind::Fanout, passive, FieldTable::default());
         timeout(SILENCE, question).await.map_err(|_| silent())??;
         for queue in self.waiting.queues() {
-            match self.attendance.is_attended(&queue).await {
+            match self.attendance.is_still_attended(&queue).await {
                 Ok(true) => {}
                 Ok(false) => self.waiting.desert(&queue),
                 Err(_) => return Err(silent()),

@@ -156,6 +156,27 @@ async fn a_broker_that_hangs_holds_nobody_up() {
     while number(&timeout(SOON, got.recv()).await.unwrap().unwrap()) != 3 {}
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_a_node_that_dies_at_work_hears_so_soon() {
+    let Some(broker) = RabbitMq::start().await else { return };
+    let (url, own) = (broker.place(), format!("{QUEUE}.mortal"));
+    let (before, rest) = url.rsplit_once('@').unwrap();
+    let (target, path) = rest.split_once('/').unwrap();
+    let relay = Relay::before(target.to_owned()).await.unwrap();
+    let mortal = RabbitBus::connect(&format!("{before}@{}/{path}", relay.local()), "mortal").await.unwrap();
+    let server = Server::new("mortal", 8, 0);
+    let _consumer = mortal.serve(&own, server.clone()).await.unwrap();
+    let bus = RabbitBus::connect(&url, "it").await.unwrap();
+    let (asked, ()) = tokio::join!(timeout(SOON, bus.ask(&own, request(60_000))), async {
+        server.taken.notified().await;
+        // long enough that it has been looked at while it was well
+        sleep(SETTLED).await;
+        relay.away();
+    });
+    let refusal = asked.expect("it hears").unwrap_err();
+    assert!(refusal.is_lost(), "{refusal:?}");
+}
+
 /// The connection stays open, and what comes on it makes no sense any more, heartbeats included.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_on_which_nothing_arrives_any_more_is_given_up() {

@@ -129,8 +129,9 @@ impl Heir {
         for domain in &self.domains {
             if self.deps.store.adopt(node, &domain.residents()).await? {
                 tracing::warn!(node, domain = domain.name, "a node is gone; what lived there lives here now");
-                domain.recover();
             }
+            // also when there was nothing left: an earlier try may have been stored without anybody knowing
+            domain.recover();
         }
         self.forget(node).await
     }

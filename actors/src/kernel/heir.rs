@@ -3,11 +3,12 @@
 //! Two witnesses say that a node is gone: the store, which it has told nothing lately, and the bus, on which it
 //! does not answer. One that only the store cannot hear goes on with its calls; nobody takes them from it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use protocol::ports::{Deps, Peer, QUIET, Residents};
+use protocol::time::Time;
 use protocol::{Error, Result, Status, sock};
 use serde_json::Value;
 use tokio::time::{Duration, Instant, sleep, timeout};
@@ -47,8 +48,9 @@ struct Heir {
 /// What is known of others.
 #[derive(Default)]
 struct Known {
-    /// Nodes that are gone, and of which nothing is left.
-    settled: HashSet<String>,
+    /// Nodes that are gone, and of which nothing is left, by the end of the lease that this is true of: while a
+    /// transaction of ours that nobody confirmed has the name, it looks as if somebody were faster.
+    settled: HashMap<String, Option<Time>>,
     doubts: HashMap<String, Doubt>,
 }
 
@@ -60,11 +62,11 @@ async fn watch(heir: Arc<Heir>) -> Result<()> {
         let nodes = timeout(ANSWER, heir.deps.store.nodes()).await;
         let nodes = nodes.map_err(|_| Error::unavailable("the store did not answer in time"))??;
         let gone = heir.gone(nodes, &mut known).await;
-        for node in gone.into_iter().filter(|_| since.elapsed() >= SOUND) {
+        for Peer { node, until, .. } in gone.into_iter().filter(|_| since.elapsed() >= SOUND) {
             match heir.look_after(&node).await {
                 Ok(()) => {
                     known.doubts.remove(&node);
-                    known.settled.insert(node);
+                    known.settled.insert(node, until);
                 }
                 // what it has left may be locked for a while; it stays gone
                 Err(error) if error.status == Status::Unavailable => {
@@ -78,13 +80,14 @@ async fn watch(heir: Arc<Heir>) -> Result<()> {
 
 impl Heir {
     /// Those of the nodes that surely do not speak any more, and that nobody has looked after yet.
-    async fn gone(&self, nodes: Vec<Peer>, known: &mut Known) -> Vec<String> {
+    async fn gone(&self, nodes: Vec<Peer>, known: &mut Known) -> Vec<Peer> {
         let (late, heard): (Vec<_>, Vec<_>) = nodes.into_iter().partition(|peer| peer.late);
         for peer in heard {
             known.settled.remove(&peer.node);
             known.doubts.remove(&peer.node);
         }
-        let open = |peer: &Peer| peer.node != self.deps.settings.node && !known.settled.contains(&peer.node);
+        let settled = |peer: &Peer| known.settled.get(&peer.node) == Some(&peer.until);
+        let open = |peer: &Peer| peer.node != self.deps.settings.node && !settled(peer);
         let late: Vec<_> = late.into_iter().filter(open).collect();
         let words = join_all(late.iter().map(|peer| self.hear(&peer.node))).await;
         let mut gone = Vec::new();
@@ -92,7 +95,7 @@ impl Heir {
             let (doubt, now) = (known.doubts.entry(peer.node.clone()).or_default(), Instant::now());
             doubt.hear(&peer, word, (asked, now));
             if doubt.is_sure(&peer, now) {
-                gone.push(peer.node);
+                gone.push(peer);
             }
         }
         gone

@@ -9,20 +9,17 @@ use std::sync::Arc;
 use protocol::ports::Store;
 use protocol::{Error, Resource, Result};
 use sqlx::mysql::MySqlConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, MySql, Sqlite};
+use sqlx::{ConnectOptions as _, MySql};
 use tokio::time::{Duration, Instant, sleep};
 use uuid::Uuid;
 
-use crate::sql::{SqlStore, Unopened};
+use crate::sql::{LOCK_LIMIT, SqlStore, Sqlite, SqliteOptions, Unopened};
 
 /// Reads side by side. SQLite's run on this machine's processors, MySQL's wait for a network.
 const SQLITE_READERS: u32 = 4;
 const MYSQL_READERS: u32 = 8;
-/// Statements that stay prepared per connection: a few per resource.
+/// Statements that stay prepared per connection of MySQL: a few per resource.
 const PREPARED: usize = 512;
-/// Another process (a backup) may hold SQLite's write lock for so long.
-const LOCK_LIMIT: Duration = Duration::from_secs(5);
 const LOCKED: Duration = Duration::from_millis(20);
 /// A process that is about to end may still have the file.
 const OTHER_LIMIT: Duration = Duration::from_secs(1);
@@ -39,7 +36,7 @@ pub async fn open(url: &str, node: &str, resources: &[&'static Resource]) -> Res
     match (scheme, rest.strip_prefix("//").unwrap_or(rest)) {
         ("sqlite", ":memory:") => scratch(node, resources).await,
         ("sqlite", path) if !path.is_empty() => {
-            Ok(Arc::new(file(Path::new(path), SqliteSynchronous::Full, node, resources).await?))
+            Ok(Arc::new(file(Path::new(path), "FULL", node, resources).await?))
         }
         ("mysql" | "mariadb", _) => mysql(url, node, resources).await,
         _ => Err(Error::invalid("the database must be sqlite:PATH or mysql://user:password@host/database")),
@@ -99,26 +96,20 @@ impl Held {
 async fn scratch(node: &str, resources: &[&'static Resource]) -> Result<Arc<dyn Store>> {
     let path = std::env::temp_dir().join(format!("branchline-{}.db", Uuid::now_v7()));
     let scratch = Scratch::of(path.clone());
-    let store = file(&path, SqliteSynchronous::Off, node, resources).await?;
+    let store = file(&path, "OFF", node, resources).await?;
     Ok(Arc::new(store.with_scratch(scratch)))
 }
 
 async fn file(
     path: &Path,
-    synchronous: SqliteSynchronous,
+    synchronous: &'static str,
     node: &str,
     resources: &[&'static Resource],
 ) -> Result<SqlStore<Sqlite>> {
     let made = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
     made.map_err(|cause| cannot_open(path, &reason(&cause)))?;
     let held = Held::take(path).await?;
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(synchronous)
-        .busy_timeout(LOCK_LIMIT)
-        .statement_cache_capacity(PREPARED)
-        .disable_statement_logging();
+    let options = SqliteOptions { path: path.to_owned(), synchronous, most_pages: None };
     let until = Instant::now() + LOCK_LIMIT;
     loop {
         match SqlStore::start(options.clone(), SQLITE_READERS, node, resources).await {

@@ -1,14 +1,10 @@
 //! One transaction of the writer: its jobs, between BEGIN and COMMIT.
-//!
-//! Where SQL can say that a change must have matched ([`Dialect::GUARD`]), BEGIN travels with the first job and COMMIT
-//! with the last: there each text costs a way to the connection's thread and back.
 
 use std::sync::LazyLock;
 
 use protocol::{Error, Result};
-use sqlx::SqlSafeStr;
 
-use super::dialect::{Dialect, Failed, Fault};
+use super::dialect::{Asked, Dialect, Failed, Fault, Why};
 use super::failure::{self, Failure};
 use super::job::{Job, Step};
 use super::statement::Statement;
@@ -53,124 +49,65 @@ impl Batch<'_> {
 
     /// Nothing is stored when a job was refused that had no mark to go back to; the others have no answer then.
     async fn attempt<D: Dialect>(&self, conn: &mut D::Connection, marks: bool) -> Result<Answers, Failure> {
-        let begin = Statement::new(D::BEGIN);
-        let mut ahead = vec![(Role::Begin, &begin)];
-        if let Some(fence) = self.fence {
-            self.begin::<D>(conn, &begin, fence).await?;
-            ahead.clear();
-        }
-        let (mut answers, guard) = (Answers::with_capacity(self.jobs.len()), D::GUARD.map(Statement::new));
-        for (at, job) in self.jobs.iter().enumerate() {
+        self.begin::<D>(conn).await?;
+        let mut answers = Answers::with_capacity(self.jobs.len());
+        for job in self.jobs {
             let marked = marks && job.can_be_refused();
-            let mut text = Text(std::mem::take(&mut ahead));
-            text.0.extend(marked.then(|| (Role::Mark, &*MARK)));
-            text.add(job, guard.as_ref());
-            let last = guard.is_some() && at + 1 == self.jobs.len();
-            text.0.extend(last.then(|| (Role::Commit, &*COMMIT)));
-            match text.run::<D>(conn).await? {
-                None if last => return Ok(answered(answers, Ok(()))),
-                None => answers.push(Ok(())),
-                Some(refusal) if marked => {
-                    say::<D>(conn, BACK).await.map_err(Failure::Apply)?;
-                    answers.push(Err(refusal));
-                }
-                Some(refusal) => {
-                    say::<D>(conn, "ROLLBACK").await.map_err(Failure::Apply)?;
-                    return Ok(answered(answers, Err(refusal)));
-                }
+            if marked {
+                run::<D>(conn, &[Asked::of(&MARK)]).await.map_err(|failed| Failure::Apply(failed.into()))?;
+            }
+            let refusal = apply::<D>(conn, job).await?;
+            let goes_on = refusal.is_none() || marked;
+            if refusal.is_some() {
+                say::<D>(conn, if marked { BACK } else { "ROLLBACK" }).await.map_err(Failure::Apply)?;
+            }
+            answers.push(refusal.map_or(Ok(()), Err));
+            if !goes_on {
+                return Ok(answers);
             }
         }
         match answers.iter().any(Result::is_ok) {
-            true => say::<D>(conn, "COMMIT").await.map_err(uncommitted::<D>)?,
+            true => run::<D>(conn, &[Asked::of(&COMMIT)])
+                .await
+                .map_err(|failed| uncommitted::<D>(failed.into()))?,
             false => say::<D>(conn, "ROLLBACK").await.map_err(Failure::Apply)?,
         }
         Ok(answers)
     }
 
-    async fn begin<D: Dialect>(
-        &self,
-        conn: &mut D::Connection,
-        begin: &Statement,
-        fence: &Statement,
-    ) -> Result<(), Failure> {
-        let held = run::<D>(conn, &[begin, fence]).await.map_err(|Failed { at, cause }| match at {
-            0 => Failure::Begin(cause),
-            _ => Failure::Apply(cause),
-        })?;
-        if held.get(1) == Some(&1) { Ok(()) } else { Err(Failure::Fenced) }
+    async fn begin<D: Dialect>(&self, conn: &mut D::Connection) -> Result<(), Failure> {
+        let begin = Statement::new(D::BEGIN);
+        let fence = self.fence.map(|statement| Asked { statement, must_match: true });
+        let begun: Vec<_> = [Asked::of(&begin)].into_iter().chain(fence).collect();
+        run::<D>(conn, &begun).await.map_err(|Failed { at, why }| match why {
+            Why::Unmatched => Failure::Fenced,
+            Why::Cause(cause) if at == 0 => Failure::Begin(cause),
+            Why::Cause(cause) => Failure::Apply(cause),
+        })
     }
 }
 
-fn answered(mut answers: Answers, last: Result<()>) -> Answers {
-    answers.push(last);
-    answers
+/// Why the job must not be stored, if it must not.
+async fn apply<D: Dialect>(conn: &mut D::Connection, job: &Job) -> Result<Option<Error>, Failure> {
+    let asked: Vec<_> = job.steps.iter().map(Step::asked).collect();
+    let Err(Failed { at, why }) = run::<D>(conn, &asked).await else { return Ok(None) };
+    match (why, job.steps.get(at)) {
+        (Why::Unmatched, Some(Step::Update { exists, .. })) => unmatched::<D>(conn, exists).await.map(Some),
+        (Why::Unmatched, _) => Ok(Some(Error::conflict())),
+        (Why::Cause(cause), Some(Step::Insert(_) | Step::Update { .. })) if is_taken(&cause) => {
+            Ok(Some(failure::taken()))
+        }
+        (Why::Cause(cause), _) => Err(Failure::Apply(cause)),
+    }
 }
 
-/// What a statement is in its transaction.
-#[derive(Clone, Copy)]
-enum Role<'a> {
-    Begin,
-    Mark,
-    Step(&'a Step),
-    /// Fails when the change before it has matched nothing. With the statement that says why.
-    Guard(&'a Statement),
-    Commit,
-}
-
-/// Statements that run together, in order.
-struct Text<'a>(Vec<(Role<'a>, &'a Statement)>);
-
-impl<'a> Text<'a> {
-    fn add(&mut self, job: &'a Job, guard: Option<&'a Statement>) {
-        for step in &job.steps {
-            self.0.push((Role::Step(step), step.statement()));
-            if let (Step::Update { exists, .. }, Some(guard)) = (step, guard) {
-                self.0.push((Role::Guard(exists), guard));
-            }
-        }
-    }
-
-    /// Why the job must not be stored, if it must not.
-    async fn run<D: Dialect>(&self, conn: &mut D::Connection) -> Result<Option<Error>, Failure> {
-        let statements: Vec<_> = self.0.iter().map(|(_, statement)| *statement).collect();
-        let matched = match run::<D>(conn, &statements).await {
-            Ok(matched) => matched,
-            Err(Failed { at, cause }) => return self.failed::<D>(conn, at, cause).await,
-        };
-        for ((role, _), matched) in self.0.iter().zip(matched) {
-            if let (Role::Step(Step::Update { exists, .. }), 0) = (role, matched) {
-                return unmatched::<D>(conn, exists).await.map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    async fn failed<D: Dialect>(
-        &self,
-        conn: &mut D::Connection,
-        at: usize,
-        cause: sqlx::Error,
-    ) -> Result<Option<Error>, Failure> {
-        let taken = cause.as_database_error().is_some_and(|cause| cause.is_unique_violation());
-        match self.0.get(at).map(|(role, _)| *role) {
-            // the connection broke somewhere on the way to the end of the text
-            _ if cause.as_database_error().is_none() && self.commits() => Err(Failure::Commit(cause)),
-            Some(Role::Begin) => Err(Failure::Begin(cause)),
-            Some(Role::Step(Step::Insert(_) | Step::Update { .. })) if taken => Ok(Some(failure::taken())),
-            Some(Role::Guard(exists)) => unmatched::<D>(conn, exists).await.map(Some),
-            Some(Role::Commit) => Err(uncommitted::<D>(cause)),
-            Some(Role::Mark | Role::Step(_)) | None => Err(Failure::Apply(cause)),
-        }
-    }
-
-    fn commits(&self) -> bool {
-        matches!(self.0.last(), Some((Role::Commit, _)))
-    }
+fn is_taken(cause: &sqlx::Error) -> bool {
+    cause.as_database_error().is_some_and(|cause| cause.is_unique_violation())
 }
 
 /// A change has matched nothing: its row is gone, or it was changed meanwhile.
 async fn unmatched<D: Dialect>(conn: &mut D::Connection, exists: &Statement) -> Result<Error, Failure> {
-    let found = within(D::SILENCE, D::fetch(conn, exists.clone())).await.map_err(Failure::Apply)?;
+    let found = within(D::SILENCE, D::fetch(conn, exists)).await.map_err(Failure::Apply)?;
     let gone = found.is_empty();
     Ok(if gone { Error::not_found() } else { Error::conflict() })
 }
@@ -183,12 +120,12 @@ fn uncommitted<D: Dialect>(cause: sqlx::Error) -> Failure {
     }
 }
 
-/// A text that is not answered in time failed nowhere in particular.
-async fn run<D: Dialect>(conn: &mut D::Connection, statements: &[&Statement]) -> Result<Vec<u64>, Failed> {
+/// What is not answered in time failed nowhere in particular.
+async fn run<D: Dialect>(conn: &mut D::Connection, statements: &[Asked<'_>]) -> Result<(), Failed> {
     let run = async { Ok(D::run(conn, statements).await) };
-    within(D::SILENCE, run).await.unwrap_or_else(|cause| Err(Failed { at: usize::MAX, cause }))
+    within(D::SILENCE, run).await.unwrap_or_else(|cause| Err(Failed::new(usize::MAX)(cause)))
 }
 
-async fn say<D: Dialect>(conn: &mut D::Connection, sql: &'static str) -> sqlx::Result<()> {
-    within(D::SILENCE, D::say(conn, sql.into_sql_str())).await
+async fn say<D: Dialect>(conn: &mut D::Connection, sql: &str) -> sqlx::Result<()> {
+    within(D::SILENCE, D::say(conn, sql)).await
 }

@@ -4,10 +4,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use protocol::Kind;
+use protocol::ports::Load;
 use serde_json::Value;
-use sqlx::Database;
 use sqlx::error::DatabaseError;
 
+use super::pulse::Pulse;
 use super::statement::Statement;
 
 pub(super) mod sealed {
@@ -24,14 +25,19 @@ pub(crate) enum Fault {
     Other,
 }
 
-pub(crate) trait Dialect: sealed::Sealed + Database<Arguments: Clone + Sync> {
-    /// This process has the database to itself, so it knows of every change.
+pub(crate) trait Dialect: sealed::Sealed + Sized + 'static {
+    /// Where the database is.
+    type Options: Clone + Send + Sync + 'static;
+    type Connection: Send + 'static;
+    type Row: Send + 'static;
+    /// The connections that reads share.
+    type Pool: Send + Sync + 'static;
+
+    /// The database is in this process, which has it to itself: it knows of every change, and who asks it does not
+    /// wait for others but works. Its writer has a thread of its own.
     const ALONE: bool;
     /// Takes the write lock at once: a deferred upgrade fails instead of waiting.
     const BEGIN: &'static str;
-    /// Fails when the change before it has matched nothing, where that can be said in SQL: there a whole transaction
-    /// is one text.
-    const GUARD: Option<&'static str>;
     /// After `LIMIT`, with one value.
     const LIMIT: &'static str;
     /// A text: a connection that is silent for longer is given up, because what it waits
@@ -60,32 +66,78 @@ pub(crate) trait Dialect: sealed::Sealed + Database<Arguments: Clone + Sync> {
 
     fn pull(row: &Self::Row, at: usize, kind: Kind) -> sqlx::Result<Value>;
 
+    fn connect(options: &Self::Options) -> impl Future<Output = sqlx::Result<Self::Connection>> + Send;
+    /// Is it still there?
+    fn ping(conn: &mut Self::Connection) -> impl Future<Output = sqlx::Result<()>> + Send;
+    fn close(conn: Self::Connection) -> impl Future<Output = sqlx::Result<()>> + Send;
+
     /// Keeps other nodes from migrating the same database. `false`: another one held on for too long.
     fn lock(conn: &mut Self::Connection) -> impl Future<Output = sqlx::Result<bool>> + Send;
     /// Ends what `lock` began and makes it durable. Closing the connection instead undoes the lock, too.
     fn unlock(conn: &mut Self::Connection) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Text without values, never prepared: MySQL refuses to prepare some of it.
-    fn say(
-        conn: &mut Self::Connection,
-        sql: impl sqlx::SqlSafeStr + Send,
-    ) -> impl Future<Output = sqlx::Result<()>> + Send;
-    /// Runs statements in their order and answers how many rows each has matched. One that fails is the
-    /// last that ran.
+    fn say(conn: &mut Self::Connection, sql: &str) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Runs statements in their order, up to the first that fails, or matches nothing although it must.
     fn run(
         conn: &mut Self::Connection,
-        statements: &[&Statement],
-    ) -> impl Future<Output = Result<Vec<u64>, Failed>> + Send;
+        statements: &[Asked<'_>],
+    ) -> impl Future<Output = Result<(), Failed>> + Send;
     fn fetch(
         conn: &mut Self::Connection,
-        statement: Statement,
+        statement: &Statement,
     ) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+
+    fn pool(options: Self::Options, most: u32) -> Self::Pool;
+    /// As [`Dialect::fetch`], on a connection of the pool. `pulse` hears whether the database says anything.
+    fn read(
+        pool: &Self::Pool,
+        statement: Statement,
+        pulse: Option<&Pulse>,
+    ) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+    fn load(pool: &Self::Pool) -> Load;
+    fn is_open(pool: &Self::Pool) -> bool;
+    fn close_pool(pool: &Self::Pool) -> impl Future<Output = ()> + Send;
 }
 
-/// The place of a statement that failed among those that ran together, and why.
+/// A statement that is to be run.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) statement: &'a Statement,
+    pub(crate) must_match: bool,
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn of(statement: &'a Statement) -> Self {
+        Asked { statement, must_match: false }
+    }
+}
+
+/// The place of a statement that failed among those that ran together.
 pub(crate) struct Failed {
     pub(crate) at: usize,
-    pub(crate) cause: sqlx::Error,
+    pub(crate) why: Why,
+}
+
+pub(crate) enum Why {
+    Cause(sqlx::Error),
+    /// It must match a row and there was none.
+    Unmatched,
+}
+
+impl Failed {
+    pub(crate) fn new(at: usize) -> impl FnOnce(sqlx::Error) -> Failed {
+        move |cause| Failed { at, why: Why::Cause(cause) }
+    }
+}
+
+impl From<Failed> for sqlx::Error {
+    fn from(failed: Failed) -> sqlx::Error {
+        match failed.why {
+            Why::Cause(cause) => cause,
+            Why::Unmatched => sqlx::Error::RowNotFound,
+        }
+    }
 }
 
 /// How a dialect keeps a value unique among live rows.

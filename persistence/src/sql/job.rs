@@ -6,7 +6,7 @@ use protocol::ports::{Pending, Unit, Write};
 use protocol::{Event, Result};
 use tokio::sync::oneshot;
 
-use super::dialect::Dialect;
+use super::dialect::{Asked, Dialect};
 use super::recent::Key;
 use super::statement::Statement;
 use super::{journal, outbox, timers};
@@ -98,13 +98,13 @@ impl Job {
 }
 
 impl Step {
-    pub(super) fn statement(&self) -> &Statement {
+    pub(super) fn asked(&self) -> Asked<'_> {
         match self {
+            Step::Update { change: statement, .. } => Asked { statement, must_match: true },
             Step::Insert(statement)
-            | Step::Update { change: statement, .. }
             | Step::Numbered(statement)
             | Step::Told(statement, ..)
-            | Step::Plain(statement) => statement,
+            | Step::Plain(statement) => Asked::of(statement),
         }
     }
 }

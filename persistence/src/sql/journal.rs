@@ -50,7 +50,8 @@ pub(super) fn of_parent(kind: &str, parent: Uuid) -> Result<Statement> {
 }
 
 pub(super) fn one(kind: &str, id: Uuid) -> Result<Statement> {
-    Statement::new(format!("{SELECT} AND id = ?")).with(Kind::Text, kind)?.with(Kind::Id, id.to_string())
+    let one = Statement::new(format!("{SELECT} AND id = ?")).of_one();
+    one.with(Kind::Text, kind)?.with(Kind::Id, id.to_string())
 }
 
 pub(super) fn read<D: Dialect>(kind: &'static str, row: &D::Row) -> sqlx::Result<Entry> {

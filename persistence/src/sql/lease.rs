@@ -7,11 +7,10 @@
 use protocol::ports::{LATE, LEASE, Peer, QUIET, Residents};
 use protocol::{Error, Event, Kind, Result, time};
 use serde_json::Value;
-use sqlx::{Connection as _, SqlSafeStr as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dialect::{Dialect, Failed};
+use super::dialect::{Asked, Dialect};
 use super::job::Step;
 use super::outbox;
 use super::read;
@@ -61,11 +60,12 @@ impl Lease {
         let rise = Statement::new(rise).with(Kind::Text, node).map_err(encode)?;
         let read = Statement::new("SELECT epoch FROM nodes WHERE node = ?");
         let read = read.with(Kind::Text, node).map_err(encode)?;
-        let mut open = conn.begin_with(D::BEGIN.into_sql_str()).await?;
-        D::run(&mut open, &[&rise]).await.map_err(|Failed { cause, .. }| cause)?;
-        let rows = D::fetch(&mut open, read).await?;
+        // on an error the caller drops the connection, and with it what was begun
+        D::say(conn, D::BEGIN).await?;
+        D::run(conn, &[Asked::of(&rise)]).await?;
+        let rows = D::fetch(conn, &read).await?;
         let epoch = rows.first().map(|row| D::pull(row, 0, Kind::Int)).transpose()?;
-        open.commit().await?;
+        D::say(conn, "COMMIT").await?;
         let epoch = epoch.as_ref().and_then(Value::as_i64).unwrap_or_default();
         Ok(Lease { node: node.to_owned(), epoch })
     }

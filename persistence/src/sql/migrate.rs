@@ -15,9 +15,8 @@ use std::sync::Arc;
 
 use protocol::ports::{Clock as _, SystemClock};
 use protocol::{Error, Kind, Resource, Result, time};
-use sqlx::AssertSqlSafe;
 
-use super::dialect::{Dialect, Failed};
+use super::dialect::{Asked, Dialect};
 use super::failure;
 use super::read;
 use super::schema::{self, Part};
@@ -60,7 +59,7 @@ impl<'c, D: Dialect> Migration<'c, D> {
              statement {text} NOT NULL, at {time} NOT NULL) {}",
             D::OPTIONS
         );
-        D::say(conn, AssertSqlSafe(own)).await.map_err(refused::<D>)?;
+        D::say(conn, &own).await.map_err(refused::<D>)?;
         let columns = pairs::<D>(conn, D::COLUMNS).await?;
         let indexes = pairs::<D>(conn, D::INDEXES).await?;
         let done = pairs::<D>(conn, "SELECT name, name FROM migrations").await?;
@@ -121,18 +120,18 @@ impl<'c, D: Dialect> Migration<'c, D> {
             let message = format!("cannot migrate {name:?}: {cause}");
             Error { message, ..refused::<D>(cause) }
         };
-        D::say(self.conn, AssertSqlSafe(sql.clone())).await.map_err(failed)?;
+        D::say(self.conn, &sql).await.map_err(failed)?;
         let record = Statement::new("INSERT INTO migrations (id, name, statement, at) VALUES (?, ?, ?, ?)")
             .with(Kind::Id, uuid::Uuid::now_v7().to_string())?
             .with(Kind::Text, name)?
             .with(Kind::Text, sql)?
             .with(Kind::Time, time::stamp(SystemClock.now()))?;
-        D::run(self.conn, &[&record]).await.map(drop).map_err(|Failed { cause, .. }| failed(cause))
+        D::run(self.conn, &[Asked::of(&record)]).await.map_err(|refusal| failed(refusal.into()))
     }
 }
 
 async fn pairs<D: Dialect>(conn: &mut D::Connection, sql: &'static str) -> Result<Parts> {
-    let rows = D::fetch(conn, Statement::new(sql)).await.map_err(refused::<D>)?;
+    let rows = D::fetch(conn, &Statement::new(sql)).await.map_err(refused::<D>)?;
     let pairs = rows.iter().map(|row| Ok((read::text::<D>(row, 0)?, read::text::<D>(row, 1)?)));
     pairs.collect::<sqlx::Result<_>>().map_err(refused::<D>)
 }

@@ -34,7 +34,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use dialect::Dialect;
+use dialect::{Asked, Dialect};
 use job::{Job, Step, Wakes};
 use lease::Lease;
 use pulse::Pulse;
@@ -42,7 +42,9 @@ use read::Reader;
 use recent::{Recent, Seen};
 use statement::Statement;
 use tail::Tail;
-use writer::{Options, Writer};
+use writer::Writer;
+
+pub(crate) use sqlite::{LOCK_LIMIT, Options as SqliteOptions, Sqlite};
 
 use crate::open::{Held, Scratch};
 
@@ -67,7 +69,7 @@ pub(crate) struct SqlStore<D: Dialect> {
 impl<D: Dialect> SqlStore<D> {
     /// Connects, migrates, and starts the writer. `readers` is how many reads run side by side.
     pub(crate) async fn start(
-        options: Options<D>,
+        options: D::Options,
         readers: u32,
         node: &str,
         resources: &[&'static Resource],
@@ -86,7 +88,9 @@ impl<D: Dialect> SqlStore<D> {
         let reader = Reader::new(options.clone(), readers, pulse.clone());
         let recent = D::ALONE.then(Arc::<Recent>::default);
         let tail = Arc::new(Tail::new(last));
-        let writer = Writer::start::<D>(options, conn, last, (fence, recent.clone(), tail.clone()), pulse);
+        let beside = (fence, recent.clone(), tail.clone());
+        let writer = Writer::start::<D>(options, conn, last, beside, pulse);
+        let writer = writer.map_err(|cause| Unopened::Connect(cause.into()))?;
         Ok(SqlStore {
             node: node.to_owned(),
             reader,
@@ -161,8 +165,8 @@ async fn adopt_own<D: Dialect>(conn: &mut D::Connection, node: &str) -> Result<(
     };
     let all = all.iter().map(|sql| Statement::new(*sql).with(Kind::Text, node)).collect::<Result<Vec<_>>>();
     let all = all.map_err(Unopened::Migrate)?;
-    let done = D::run(conn, &all.iter().collect::<Vec<_>>()).await;
-    done.map(drop).map_err(|failed| Unopened::Connect(failed.cause))
+    let done = D::run(conn, &all.iter().map(Asked::of).collect::<Vec<_>>()).await;
+    done.map_err(|failed| Unopened::Connect(failed.into()))
 }
 
 fn is_of(row: &Row, scope: Scope) -> bool {

@@ -1,18 +1,25 @@
 //! MySQL and MariaDB. Times bind as `NaiveDateTime`: sqlx sends `DateTime<Utc>` as a TIMESTAMP, which
 //! ends in 2038 and silently becomes NULL before 1970.
 
+mod pool;
+
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
-use protocol::Kind;
+use protocol::ports::Load;
+use protocol::{Kind, time};
 use serde_json::Value;
 use sqlx::error::DatabaseError;
-use sqlx::mysql::{MySqlConnection, MySqlDatabaseError, MySqlRow};
-use sqlx::{AssertSqlSafe, MySql, SqlSafeStr, query_with, raw_sql};
+use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlRow};
+use sqlx::{Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, MySql, Pool, Row as _};
+use sqlx::{query_with, raw_sql};
+use tokio::time::timeout;
+use uuid::Uuid;
 
-use super::dialect::{Dialect, Failed, Fault, Unique, sealed};
+use super::dialect::{Asked, Dialect, Failed, Fault, Unique, Why, sealed};
+use super::pulse::Pulse;
 use super::statement::Statement;
-use super::value;
+use super::value::Bound;
 
 impl sealed::Sealed for MySql {}
 
@@ -22,9 +29,13 @@ const FULL: [u16; 2] = [1021, 1114];
 const BUSY: [u16; 2] = [1205, 1213];
 
 impl Dialect for MySql {
+    type Options = MySqlConnectOptions;
+    type Connection = MySqlConnection;
+    type Row = MySqlRow;
+    type Pool = Pool<MySql>;
+
     const ALONE: bool = false;
     const BEGIN: &'static str = "START TRANSACTION";
-    const GUARD: Option<&'static str> = None;
     const LIMIT: &'static str = "?";
     /// More than a lock is waited for. An answer of which bytes were lost or spoilt on the way never ends.
     const SILENCE: Duration = Duration::from_secs(3);
@@ -97,7 +108,34 @@ impl Dialect for MySql {
     }
 
     fn pull(row: &MySqlRow, at: usize, kind: Kind) -> sqlx::Result<Value> {
-        value::pull::<MySql, NaiveDateTime>(row, at, kind, |time| Some(time.and_utc()))
+        Ok(match kind {
+            Kind::Id => row.try_get::<Option<Uuid>, _>(at)?.map(|id| id.to_string()).into(),
+            Kind::Text | Kind::Choice(_) => row.try_get::<Option<String>, _>(at)?.into(),
+            Kind::Int => row.try_get::<Option<i64>, _>(at)?.into(),
+            Kind::Bool => row.try_get::<Option<bool>, _>(at)?.into(),
+            Kind::List | Kind::Map | Kind::Json => match row.try_get::<Option<String>, _>(at)? {
+                Some(text) => {
+                    serde_json::from_str(&text).map_err(|cause| sqlx::Error::Decode(cause.into()))?
+                }
+                None => Value::Null,
+            },
+            Kind::Time => {
+                let at = row.try_get::<Option<NaiveDateTime>, _>(at)?;
+                at.map(|at| time::stamp(at.and_utc())).into()
+            }
+        })
+    }
+
+    async fn connect(options: &MySqlConnectOptions) -> sqlx::Result<MySqlConnection> {
+        options.connect().await
+    }
+
+    async fn ping(conn: &mut MySqlConnection) -> sqlx::Result<()> {
+        conn.ping().await
+    }
+
+    async fn close(conn: MySqlConnection) -> sqlx::Result<()> {
+        conn.close().await
     }
 
     /// Waits a minute at most: a migration of another node is done by then or needs a person.
@@ -111,31 +149,73 @@ impl Dialect for MySql {
         Self::say(conn, "DO RELEASE_LOCK(CONCAT('migrate.', MD5(DATABASE())))").await
     }
 
-    async fn say(conn: &mut MySqlConnection, sql: impl SqlSafeStr + Send) -> sqlx::Result<()> {
-        raw_sql(sql).execute(conn).await.map(drop)
+    async fn say(conn: &mut MySqlConnection, sql: &str) -> sqlx::Result<()> {
+        raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await.map(drop)
     }
 
-    async fn run(conn: &mut MySqlConnection, statements: &[&Statement]) -> Result<Vec<u64>, Failed> {
-        let mut matched = Vec::with_capacity(statements.len());
-        for statement in statements {
+    async fn run(conn: &mut MySqlConnection, statements: &[Asked<'_>]) -> Result<(), Failed> {
+        for (at, Asked { statement, must_match }) in statements.iter().enumerate() {
             let done = async {
                 let sql = AssertSqlSafe(statement.sql.to_string());
                 // MySQL does not prepare a savepoint
                 if statement.values.is_empty() {
                     return raw_sql(sql).execute(&mut *conn).await;
                 }
-                let values =
-                    value::arguments::<MySql, NaiveDateTime>(&statement.values, |time| time.naive_utc())?;
-                query_with(sql, values).execute(&mut *conn).await
+                query_with(sql, arguments(&statement.values)?).execute(&mut *conn).await
             };
-            let done = done.await.map_err(|cause| Failed { at: matched.len(), cause })?;
-            matched.push(done.rows_affected());
+            let done = done.await.map_err(Failed::new(at))?;
+            if *must_match && done.rows_affected() == 0 {
+                return Err(Failed { at, why: Why::Unmatched });
+            }
         }
-        Ok(matched)
+        Ok(())
     }
 
-    async fn fetch(conn: &mut MySqlConnection, statement: Statement) -> sqlx::Result<Vec<MySqlRow>> {
-        let values = value::arguments::<MySql, NaiveDateTime>(&statement.values, |time| time.naive_utc())?;
-        query_with(AssertSqlSafe(statement.sql.into_owned()), values).fetch_all(conn).await
+    async fn fetch(conn: &mut MySqlConnection, statement: &Statement) -> sqlx::Result<Vec<MySqlRow>> {
+        let sql = AssertSqlSafe(statement.sql.to_string());
+        query_with(sql, arguments(&statement.values)?).fetch_all(conn).await
     }
+
+    fn pool(options: MySqlConnectOptions, most: u32) -> Pool<MySql> {
+        pool::open(options, most)
+    }
+
+    async fn read(
+        pool: &Pool<MySql>,
+        statement: Statement,
+        pulse: Option<&Pulse>,
+    ) -> sqlx::Result<Vec<MySqlRow>> {
+        pool::read(pool, statement, pulse).await
+    }
+
+    fn load(pool: &Pool<MySql>) -> Load {
+        let (open, idle) = (pool.size() as usize, pool.num_idle());
+        let most = pool.options().get_max_connections() as usize;
+        Load { busy: open.saturating_sub(idle), idle, most, waiting: 0 }
+    }
+
+    fn is_open(pool: &Pool<MySql>) -> bool {
+        !pool.is_closed()
+    }
+
+    async fn close_pool(pool: &Pool<MySql>) {
+        // a connection that does not close in time is closed by the end of the process
+        let _ = timeout(pool::PLACE_LIMIT, pool.close()).await;
+    }
+}
+
+fn arguments(values: &[Bound]) -> sqlx::Result<MySqlArguments> {
+    let mut arguments = MySqlArguments::default();
+    for value in values {
+        match value {
+            Bound::Null => arguments.add(None::<i64>),
+            Bound::Id(id) => arguments.add(*id),
+            Bound::Text(text) => arguments.add(text.clone()),
+            Bound::Int(number) => arguments.add(*number),
+            Bound::Bool(yes) => arguments.add(*yes),
+            Bound::Time(time) => arguments.add(time.naive_utc()),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
 }

@@ -55,7 +55,7 @@ pub(super) fn forget(node: &str, delivered: &[i64]) -> Result<Vec<Step>> {
 /// The number after which this node goes on.
 pub(super) async fn last<D: Dialect>(conn: &mut D::Connection, node: &str) -> Result<i64> {
     let newest = Statement::new("SELECT MAX(seq) FROM outbox WHERE node = ?").with(Kind::Text, node)?;
-    let rows = D::fetch(conn, newest).await.map_err(Error::internal)?;
+    let rows = D::fetch(conn, &newest).await.map_err(Error::internal)?;
     let newest = rows.first().map(|row| D::pull(row, 0, Kind::Int)).transpose().map_err(Error::internal)?;
     let newest = newest.as_ref().and_then(Value::as_i64).unwrap_or_default();
     Ok(newest.max(SystemClock.now().timestamp_micros()))

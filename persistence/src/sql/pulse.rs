@@ -16,7 +16,7 @@ struct Beat {
 }
 
 #[derive(Clone)]
-pub(super) struct Pulse(Arc<Mutex<Beat>>);
+pub(crate) struct Pulse(Arc<Mutex<Beat>>);
 
 /// A question. Dropped without an answer it was given up.
 pub(super) struct Asked(Pulse);

@@ -1,15 +1,10 @@
-//! Reads, from a pool of connections of their own: they never wait for the writer.
+//! Reads, on connections of their own: they never wait for the writer.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::FutureExt as _;
 use protocol::ports::Load;
 use protocol::{Kind, Resource, Result, Row};
-use sqlx::pool::PoolOptions;
-use sqlx::{Connection as _, Pool};
-use tokio::time::error::Elapsed;
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::dialect::Dialect;
@@ -17,85 +12,28 @@ use super::failure;
 use super::figures::Reads;
 use super::pulse::Pulse;
 use super::statement::Statement;
-use super::writer::Options;
-
-/// How long a read waits for a connection, and how long it may take.
-const PLACE_LIMIT: Duration = Duration::from_secs(3);
-const READ_LIMIT: Duration = Duration::from_secs(30);
-/// A connection that was used a moment ago needs no ping: it would double the cost of a read.
-pub(super) const TRUSTED: Duration = Duration::from_secs(1);
-/// One that does not answer the ping is closed, and there may be several.
-const PING_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) struct Reader<D: Dialect> {
-    pool: Pool<D>,
+    pool: D::Pool,
     reads: Reads,
     /// Where the database may stand still.
     pulse: Option<Pulse>,
 }
 
 impl<D: Dialect> Reader<D> {
-    pub(super) fn new(options: Options<D>, connections: u32, pulse: Option<Pulse>) -> Self {
-        let pool = PoolOptions::<D>::new()
-            .max_connections(connections)
-            .acquire_timeout(PLACE_LIMIT)
-            .test_before_acquire(false)
-            .before_acquire(|conn, meta| {
-                Box::pin(async move {
-                    if meta.idle_for > TRUSTED {
-                        let late = |late: Elapsed| Err(sqlx::Error::Io(late.into()));
-                        timeout(PING_LIMIT, conn.ping()).await.unwrap_or_else(late)?;
-                    }
-                    Ok(true)
-                })
-            });
-        Reader { pool: pool.connect_lazy_with(options), reads: Reads::default(), pulse }
+    pub(super) fn new(options: D::Options, connections: u32, pulse: Option<Pulse>) -> Self {
+        Reader { pool: D::pool(options, connections), reads: Reads::default(), pulse }
     }
 
     pub(super) async fn fetch(&self, statement: Statement) -> Result<Vec<D::Row>> {
         let since = Instant::now();
-        let rows = self.ask(statement).await.map_err(refused::<D>);
+        let rows = D::read(&self.pool, statement, self.pulse.as_ref()).await.map_err(refused::<D>);
         self.reads.ended(since, &rows);
         rows
     }
 
     pub(super) fn load(&self) -> Load {
-        let (open, idle) = (self.pool.size() as usize, self.pool.num_idle());
-        let most = self.pool.options().get_max_connections() as usize;
-        Load { busy: open.saturating_sub(idle), idle, most, waiting: 0 }
-    }
-
-    async fn ask(&self, statement: Statement) -> sqlx::Result<Vec<D::Row>> {
-        let mut conn = self.unless_silent(self.pool.acquire(), false).await?;
-        // bytes that make no sense can make the driver panic: the connection is to blame, not the caller
-        let fetched = AssertUnwindSafe(D::fetch(&mut conn, statement)).catch_unwind();
-        let fetched = fetched.map(|fetched| fetched.unwrap_or(Err(sqlx::Error::WorkerCrashed)));
-        let fetched = timeout(READ_LIMIT, self.unless_silent(fetched, true)).await;
-        let fetched = fetched.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into())));
-        if matches!(&fetched, Err(cause) if !matches!(cause, sqlx::Error::Database(_))) {
-            // what still comes on it may be the answer to this question, or nothing ever
-            conn.close_on_drop();
-        }
-        fetched
-    }
-
-    async fn unless_silent<T>(
-        &self,
-        work: impl Future<Output = sqlx::Result<T>>,
-        is_answer: bool,
-    ) -> sqlx::Result<T> {
-        let Some(pulse) = &self.pulse else { return work.await };
-        let asked = pulse.ask();
-        tokio::select! {
-            outcome = work => {
-                // no connection is no word of the database, and neither is one that lay ready
-                if is_answer && matches!(&outcome, Ok(_) | Err(sqlx::Error::Database(_))) {
-                    asked.answered();
-                }
-                outcome
-            }
-            () = pulse.stops() => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
-        }
+        D::load(&self.pool)
     }
 
     /// Every row, read by `read`.
@@ -113,12 +51,11 @@ impl<D: Dialect> Reader<D> {
     }
 
     pub(super) async fn close(&self) {
-        // a connection that does not close in time is closed by the end of the process
-        let _ = timeout(PLACE_LIMIT, self.pool.close()).await;
+        D::close_pool(&self.pool).await;
     }
 
     pub(super) fn is_open(&self) -> bool {
-        !self.pool.is_closed()
+        D::is_open(&self.pool)
     }
 }
 

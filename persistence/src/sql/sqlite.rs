@@ -1,36 +1,59 @@
-//! SQLite. Times are integers of microseconds: eight bytes that sort; sqlx's text varies in its digits.
+//! SQLite, inside this process: who asks it works, and is not asked to wait. Its writer has a thread of its own,
+//! which hears of a whole transaction at once and answers when it is on disk; a driver with a thread behind each
+//! connection costs a change of threads for every statement.
+//!
+//! Times are integers of microseconds: eight bytes that sort.
 
+mod pool;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use protocol::Kind;
+use protocol::ports::Load;
+use protocol::time;
+use rusqlite::types::{ToSql, ToSqlOutput, Value as Cell, ValueRef};
+use rusqlite::{CachedStatement, Connection, OpenFlags, ffi};
 use serde_json::Value;
-use sqlx::error::DatabaseError;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, Either, Executor as _, SqlSafeStr, Sqlite, query_with, raw_sql};
+use sqlx::error::{BoxDynError, DatabaseError, ErrorKind};
+use uuid::Uuid;
 
-use super::dialect::{Dialect, Failed, Fault, Unique, sealed};
+use super::dialect::{Asked, Dialect, Failed, Fault, Unique, Why, sealed};
+use super::pulse::Pulse;
 use super::statement::Statement;
-use super::value;
+use super::value::Bound;
+use pool::Pool;
+
+/// Another process (a backup) may hold the write lock for so long.
+pub(crate) const LOCK_LIMIT: Duration = Duration::from_secs(5);
+/// Statements that stay prepared per connection: a few per resource.
+const PREPARED: usize = 512;
+
+/// The database of a file.
+pub(crate) struct Sqlite;
 
 impl sealed::Sealed for Sqlite {}
 
-/// Primary result codes, the low byte of what SQLite answers.
-const BUSY: u32 = 5;
-const LOCKED: u32 = 6;
-const FULL: u32 = 13;
-/// `SQLITE_IOERR_SHMSIZE`: the shared memory file of the log could not grow.
-const FULL_SHM: u32 = 4874;
+#[derive(Clone)]
+pub(crate) struct Options {
+    pub(crate) path: PathBuf,
+    /// A value of `PRAGMA synchronous`.
+    pub(crate) synchronous: &'static str,
+    /// Pages that the database may have.
+    pub(crate) most_pages: Option<u32>,
+}
 
-/// Texts of at most so many statements stay prepared.
-const KEPT: usize = 24;
+/// The cells of a row, in the order of its columns.
+pub(crate) struct Cells(Vec<Cell>);
 
 impl Dialect for Sqlite {
+    type Options = Options;
+    type Connection = Connection;
+    type Row = Cells;
+    type Pool = Pool;
+
     const ALONE: bool = true;
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
-    /// There is no integer as large as that one is small.
-    const GUARD: Option<&'static str> =
-        Some("SELECT abs(changes() - 9223372036854775807 - 1) WHERE changes() = 0");
     /// For a limit that is a parameter and nothing else it prepares the statement anew, each time.
     const LIMIT: &'static str = "? + 0";
     /// Its answers come from this machine's disk, however slow.
@@ -76,52 +99,193 @@ impl Dialect for Sqlite {
     }
 
     fn fault(error: &dyn DatabaseError) -> Fault {
-        let code: u32 = error.code().and_then(|code| code.parse().ok()).unwrap_or_default();
+        let code = error.try_downcast_ref::<Refusal>().map_or(0, |refusal| refusal.code);
         match (code, code & 0xff) {
-            (FULL_SHM, _) | (_, FULL) => Fault::Full,
-            (_, BUSY | LOCKED) => Fault::Busy,
+            (ffi::SQLITE_IOERR_SHMSIZE, _) | (_, ffi::SQLITE_FULL) => Fault::Full,
+            (_, ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED) => Fault::Busy,
             _ => Fault::Other,
         }
     }
 
-    fn pull(row: &SqliteRow, at: usize, kind: Kind) -> sqlx::Result<Value> {
-        value::pull::<Sqlite, i64>(row, at, kind, chrono::DateTime::from_timestamp_micros)
+    fn pull(row: &Cells, at: usize, kind: Kind) -> sqlx::Result<Value> {
+        let text = |text: &str| serde_json::from_str(text).map_err(|cause| sqlx::Error::Decode(cause.into()));
+        Ok(match (kind, row.0.get(at)) {
+            (_, Some(Cell::Null)) => Value::Null,
+            (Kind::Id, Some(Cell::Blob(bytes))) => {
+                Uuid::from_slice(bytes).map_err(decode)?.to_string().into()
+            }
+            (Kind::Text | Kind::Choice(_), Some(Cell::Text(text))) => text.as_str().into(),
+            (Kind::Int, Some(Cell::Integer(number))) => (*number).into(),
+            (Kind::Bool, Some(Cell::Integer(number))) => (*number != 0).into(),
+            (Kind::List | Kind::Map | Kind::Json, Some(Cell::Text(json))) => text(json)?,
+            (Kind::Time, Some(Cell::Integer(micros))) => {
+                chrono::DateTime::from_timestamp_micros(*micros).map(time::stamp).into()
+            }
+            (kind, _) => return Err(decode(format!("column {at} holds no {kind:?}"))),
+        })
+    }
+
+    async fn connect(options: &Options) -> sqlx::Result<Connection> {
+        opened(options).map_err(refused)
+    }
+
+    async fn ping(_: &mut Connection) -> sqlx::Result<()> {
+        Ok(())
+    }
+
+    async fn close(conn: Connection) -> sqlx::Result<()> {
+        conn.close().map_err(|(_, cause)| refused(cause))
     }
 
     /// One transaction is the lock, and makes all of a migration one step.
-    async fn lock(conn: &mut SqliteConnection) -> sqlx::Result<bool> {
+    async fn lock(conn: &mut Connection) -> sqlx::Result<bool> {
         Self::say(conn, Self::BEGIN).await.map(|()| true)
     }
 
-    async fn unlock(conn: &mut SqliteConnection) -> sqlx::Result<()> {
+    async fn unlock(conn: &mut Connection) -> sqlx::Result<()> {
         Self::say(conn, "COMMIT").await
     }
 
-    async fn say(conn: &mut SqliteConnection, sql: impl SqlSafeStr + Send) -> sqlx::Result<()> {
-        raw_sql(sql).execute(conn).await.map(drop)
+    async fn say(conn: &mut Connection, sql: &str) -> sqlx::Result<()> {
+        conn.execute_batch(sql).map_err(refused)
     }
 
-    /// All in one text: each text that is sent costs a way to the connection's thread and back.
-    async fn run(conn: &mut SqliteConnection, statements: &[&Statement]) -> Result<Vec<u64>, Failed> {
-        let failed = |at| move |cause| Failed { at, cause };
-        let texts: Vec<&str> = statements.iter().map(|statement| statement.sql.as_ref()).collect();
-        let values = statements.iter().flat_map(|statement| &statement.values);
-        let values = value::arguments::<Sqlite, i64>(values, |time| time.timestamp_micros());
-        let query = query_with(AssertSqlSafe(texts.join("; ")), values.map_err(failed(0))?);
-        // longer ones are hardly ever the same again
-        let query = query.persistent(statements.len() <= KEPT);
-        let mut matched = Vec::with_capacity(statements.len());
-        let mut done = conn.fetch_many(query);
-        while let Some(next) = done.next().await {
-            if let Either::Left(done) = next.map_err(failed(matched.len()))? {
-                matched.push(done.rows_affected());
+    async fn run(conn: &mut Connection, statements: &[Asked<'_>]) -> Result<(), Failed> {
+        for (at, Asked { statement, must_match }) in statements.iter().enumerate() {
+            let matched = execute(conn, statement).map_err(refused).map_err(Failed::new(at))?;
+            if *must_match && matched == 0 {
+                return Err(Failed { at, why: Why::Unmatched });
             }
         }
-        Ok(matched)
+        Ok(())
     }
 
-    async fn fetch(conn: &mut SqliteConnection, statement: Statement) -> sqlx::Result<Vec<SqliteRow>> {
-        let values = value::arguments::<Sqlite, i64>(&statement.values, |time| time.timestamp_micros())?;
-        query_with(AssertSqlSafe(statement.sql.into_owned()), values).fetch_all(conn).await
+    async fn fetch(conn: &mut Connection, statement: &Statement) -> sqlx::Result<Vec<Cells>> {
+        query(conn, statement).map_err(refused)
     }
+
+    fn pool(options: Options, most: u32) -> Pool {
+        Pool::new(options, most)
+    }
+
+    async fn read(pool: &Pool, statement: Statement, _: Option<&Pulse>) -> sqlx::Result<Vec<Cells>> {
+        pool.read(statement).await
+    }
+
+    fn load(pool: &Pool) -> Load {
+        pool.load()
+    }
+
+    fn is_open(pool: &Pool) -> bool {
+        pool.is_open()
+    }
+
+    async fn close_pool(pool: &Pool) {
+        pool.close().await;
+    }
+}
+
+fn opened(Options { path, synchronous, most_pages }: &Options) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    // a connection is in one thread at a time
+    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    conn.busy_timeout(LOCK_LIMIT)?;
+    conn.set_prepared_statement_cache_capacity(PREPARED);
+    conn.execute_batch(&format!("PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}"))?;
+    if let Some(most) = most_pages {
+        conn.execute_batch(&format!("PRAGMA max_page_count = {most}"))?;
+    }
+    Ok(conn)
+}
+
+fn execute(conn: &Connection, statement: &Statement) -> rusqlite::Result<usize> {
+    prepared(conn, statement)?.raw_execute()
+}
+
+fn query(conn: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Cells>> {
+    let mut prepared = prepared(conn, statement)?;
+    let (width, mut found) = (prepared.column_count(), Vec::new());
+    let mut rows = prepared.raw_query();
+    while let Some(row) = rows.next()? {
+        found.push(Cells((0..width).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?));
+    }
+    Ok(found)
+}
+
+fn prepared<'c>(conn: &'c Connection, statement: &Statement) -> rusqlite::Result<CachedStatement<'c>> {
+    let mut prepared = conn.prepare_cached(&statement.sql)?;
+    for (at, value) in statement.values.iter().enumerate() {
+        prepared.raw_bind_parameter(at + 1, value)?;
+    }
+    Ok(prepared)
+}
+
+impl ToSql for Bound {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Bound::Null => ValueRef::Null,
+            Bound::Id(id) => ValueRef::Blob(id.as_bytes()),
+            Bound::Text(text) => ValueRef::Text(text.as_bytes()),
+            Bound::Int(number) => ValueRef::Integer(*number),
+            Bound::Bool(yes) => ValueRef::Integer((*yes).into()),
+            Bound::Time(time) => ValueRef::Integer(time.timestamp_micros()),
+        }))
+    }
+}
+
+/// What SQLite said, in the form in which the rest of the store hears of databases.
+#[derive(Debug)]
+struct Refusal {
+    /// Extended; the low byte is the primary one.
+    code: i32,
+    message: String,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl DatabaseError for Refusal {
+    fn message(&self) -> &str {
+        &self.message
+    }
+
+    fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+        Some(self.code.to_string().into())
+    }
+
+    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> BoxDynError {
+        self
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self.code {
+            ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY => ErrorKind::UniqueViolation,
+            _ => ErrorKind::Other,
+        }
+    }
+}
+
+fn refused(cause: rusqlite::Error) -> sqlx::Error {
+    let message = cause.to_string();
+    match cause.sqlite_error() {
+        Some(error) => sqlx::Error::Database(Box::new(Refusal { code: error.extended_code, message })),
+        None => decode(message),
+    }
+}
+
+fn decode(cause: impl Into<BoxDynError>) -> sqlx::Error {
+    sqlx::Error::Decode(cause.into())
 }

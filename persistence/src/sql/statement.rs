@@ -21,17 +21,25 @@ const MOST_VALUES: usize = 1000;
 pub(crate) struct Statement {
     pub(crate) sql: Cow<'static, str>,
     pub(crate) values: Vec<Bound>,
+    /// It finds one row by its key, or none.
+    pub(crate) is_of_one: bool,
 }
 
 impl Statement {
     pub(crate) fn new(sql: impl Into<Cow<'static, str>>) -> Self {
-        Statement { sql: sql.into(), values: Vec::new() }
+        Statement { sql: sql.into(), values: Vec::new(), is_of_one: false }
     }
 
     /// Binds the next value of a table of our own.
     pub(crate) fn with(mut self, kind: Kind, value: impl Into<Value>) -> Result<Self> {
         self.push("value", kind, &value.into())?;
         Ok(self)
+    }
+
+    /// It finds one row at most, by its key: a question that takes no time.
+    pub(crate) fn of_one(mut self) -> Self {
+        self.is_of_one = true;
+        self
     }
 
     /// Binds its last value, a number, instead of the one before.
@@ -80,7 +88,7 @@ impl Statement {
     }
 
     pub(crate) fn get(resource: &Resource, id: Uuid, scope: Scope) -> Result<Self> {
-        let mut this = Self::new(select(resource));
+        let mut this = Self::new(select(resource)).of_one();
         this.live(id, scope)?;
         Ok(this)
     }

@@ -3,11 +3,9 @@
 use protocol::Status;
 use protocol::ports::{Entry, Journal, Store as _, Unit};
 use serde_json::json;
-use sqlx::Sqlite;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use uuid::Uuid;
 
-use super::SqlStore;
+use super::{SqlStore, Sqlite, SqliteOptions};
 use crate::open::Scratch;
 
 fn put(id: Uuid) -> Unit {
@@ -19,11 +17,7 @@ fn put(id: Uuid) -> Unit {
 #[tokio::test]
 async fn a_full_disk_refuses_changes_and_says_so_until_there_is_room() {
     let path = std::env::temp_dir().join(format!("branchline-full-{}.db", Uuid::now_v7()));
-    let options = SqliteConnectOptions::new()
-        .filename(&path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .pragma("max_page_count", "100");
+    let options = SqliteOptions { path: path.clone(), synchronous: "FULL", most_pages: Some(100) };
     let store = SqlStore::<Sqlite>::start(options, 1, "node", &[]).await.expect("a store");
     let store = store.with_scratch(Scratch::of(path));
 

@@ -6,12 +6,12 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use futures_util::FutureExt as _;
 use protocol::{Error, Result, Status};
-use sqlx::{ConnectOptions, Connection};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::batch::Batch;
@@ -20,7 +20,6 @@ use super::failure::{self, Failure};
 use super::figures::Commits;
 use super::job::{Answer, Job, Wakes};
 use super::pulse::Pulse;
-use super::read::TRUSTED;
 use super::recent::Recent;
 use super::statement::Statement;
 use super::tail::Tail;
@@ -31,17 +30,18 @@ const MOST: usize = 256;
 const QUEUE: usize = 4 * MOST;
 const PLACE_LIMIT: Duration = Duration::from_secs(5);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// A connection that was used a moment ago needs no ping: it would double the cost of a question.
+pub(super) const TRUSTED: Duration = Duration::from_secs(1);
 /// Of a connection that was not used for a while.
 const PING_LIMIT: Duration = Duration::from_secs(2);
 /// How often a job that lost a deadlock is tried.
 const ATTEMPTS: u32 = 2;
 
-pub(crate) type Options<D> = <<D as sqlx::Database>::Connection as Connection>::Options;
-
 /// The callers' end of the writer.
 pub(super) struct Writer {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
-    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    /// Told when it has ended.
+    end: tokio::sync::Mutex<Option<oneshot::Receiver<()>>>,
     committed: watch::Receiver<u64>,
     timed: watch::Receiver<u64>,
     /// Where the database may stand still.
@@ -50,21 +50,22 @@ pub(super) struct Writer {
 
 impl Writer {
     /// `last` is the largest number in use.
+    ///
+    /// # Errors
+    /// No thread was to be had.
     pub(super) fn start<D: Dialect>(
-        options: Options<D>,
+        options: D::Options,
         conn: D::Connection,
         last: i64,
         (fence, recent, tail): (Option<Statement>, Option<Arc<Recent>>, Arc<Tail>),
         pulse: Option<Pulse>,
-    ) -> Self {
+    ) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (woken, committed, timed) = Woken::new();
         let (conn, figures) = (Some((conn, Instant::now())), Commits::default());
         let task = Task::<D> { options, conn, last, woken, fence, recent, tail, figures };
-        #[expect(clippy::disallowed_methods, reason = "the writer owns its task and close() awaits it")]
-        let task = tokio::spawn(task.run(queue));
-        let (jobs, task) = (Mutex::new(Some(jobs)), tokio::sync::Mutex::new(Some(task)));
-        Writer { jobs, task, committed, timed, pulse }
+        let end = tokio::sync::Mutex::new(Some(begin(task, queue)?));
+        Ok(Writer { jobs: Mutex::new(Some(jobs)), end, committed, timed, pulse })
     }
 
     pub(super) async fn commit(&self, (job, outcome): (Job, Answer)) -> Result<()> {
@@ -109,13 +110,13 @@ impl Writer {
     /// Returns when everything that was accepted is answered.
     pub(super) async fn close(&self) {
         drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let mut task = self.task.lock().await;
-        if let Some(running) = task.as_mut()
-            && let Err(error) = running.await
+        let mut end = self.end.lock().await;
+        if let Some(running) = end.as_mut()
+            && running.await.is_err()
         {
-            tracing::error!(%error, "the writer of the store has failed");
+            tracing::error!("the writer of the store has failed");
         }
-        task.take();
+        end.take();
     }
 
     fn jobs(&self) -> Option<mpsc::Sender<Job>> {
@@ -144,8 +145,27 @@ impl Woken {
     }
 }
 
+/// Where its database is in this process it works, and waits for nobody: on a thread of its own, so that it holds up no
+/// worker.
+fn begin<D: Dialect>(task: Task<D>, queue: mpsc::Receiver<Job>) -> std::io::Result<oneshot::Receiver<()>> {
+    let (ended, end) = oneshot::channel();
+    let run = async move {
+        task.run(queue).await;
+        let _ = ended.send(());
+    };
+    match D::ALONE {
+        true => {
+            let runtime = Handle::current();
+            thread::Builder::new().name("store".to_owned()).spawn(move || runtime.block_on(run))?;
+        }
+        #[expect(clippy::disallowed_methods, reason = "the writer owns its task and close() awaits its end")]
+        false => drop(tokio::spawn(run)),
+    }
+    Ok(end)
+}
+
 struct Task<D: Dialect> {
-    options: Options<D>,
+    options: D::Options,
     /// With the time of its last use. Gone after any doubt about its state; the next batch opens another.
     conn: Option<(D::Connection, Instant)>,
     last: i64,
@@ -174,7 +194,7 @@ impl<D: Dialect> Task<D> {
         }
         if let Some((conn, _)) = self.conn.take() {
             // everything is committed: what closing says changes nothing
-            let _ = timeout(CONNECT_LIMIT, conn.close()).await;
+            let _ = timeout(CONNECT_LIMIT, D::close(conn)).await;
         }
     }
 
@@ -225,7 +245,7 @@ impl<D: Dialect> Task<D> {
 
     async fn connection(&mut self) -> sqlx::Result<D::Connection> {
         if let Some((mut conn, used)) = self.conn.take()
-            && (used.elapsed() < TRUSTED || within(PING_LIMIT, conn.ping()).await.is_ok())
+            && (used.elapsed() < TRUSTED || within(PING_LIMIT, D::ping(&mut conn)).await.is_ok())
         {
             return Ok(conn);
         }
@@ -263,11 +283,11 @@ impl<D: Dialect> Task<D> {
 }
 
 /// A connection that is set up for writing.
-pub(super) async fn connect<D: Dialect>(options: &Options<D>) -> sqlx::Result<D::Connection> {
+pub(super) async fn connect<D: Dialect>(options: &D::Options) -> sqlx::Result<D::Connection> {
     within(CONNECT_LIMIT, async {
-        let mut conn: D::Connection = options.connect().await?;
+        let mut conn = D::connect(options).await?;
         for setup in D::SETUP {
-            D::say(&mut conn, *setup).await?;
+            D::say(&mut conn, setup).await?;
         }
         Ok(conn)
     })

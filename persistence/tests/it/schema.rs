@@ -38,12 +38,12 @@ static NEW: Resource = Resource::new(
 #[tokio::test]
 async fn sqlite_tables_are_what_the_catalog_says() {
     let folder = Folder::new();
-    let path = folder.path("node.db").display().to_string();
+    let path = folder.path("node.db");
     grows(&folder.url()).await;
-    let mut conn = sqlx::SqliteConnection::connect(&path).await.unwrap();
-    let rows =
-        sqlx::query("SELECT name, type FROM pragma_table_info('call')").fetch_all(&mut conn).await.unwrap();
-    let found = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    let mut columns = conn.prepare("SELECT name, type FROM pragma_table_info('call')").unwrap();
+    let found = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let found = found.collect::<Result<_, _>>().unwrap();
     compare(found, |kind, _| match kind {
         Kind::Id => "BLOB",
         Kind::Int | Kind::Time => "INTEGER",
@@ -52,7 +52,7 @@ async fn sqlite_tables_are_what_the_catalog_says() {
     });
     let plan = "EXPLAIN QUERY PLAN SELECT * FROM call WHERE tm_delete IS NULL AND customer_id = ? \
          AND tm_create <= ? AND (tm_create < ? OR id < ?) ORDER BY tm_create DESC, id DESC LIMIT ?";
-    let plan: String = sqlx::query(plan).fetch_one(&mut conn).await.unwrap().get(3);
+    let plan: String = conn.query_row(plan, [0; 5], |row| row.get(3)).unwrap();
     assert!(plan.contains("call:page (customer_id=? AND tm_create<?)"), "{plan}");
 }
 
@@ -95,17 +95,21 @@ async fn an_interrupted_migration_is_finished_by_the_next_start() {
     let folder = Folder::new();
     let url = folder.url();
     persistence::open(&url, NODE, &[&NEW]).await.unwrap().close().await;
-    let mut conn = sqlx::SqliteConnection::connect(&url).await.unwrap();
-    let indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name";
-    let before: Vec<String> = sqlx::query_scalar(indexes).fetch_all(&mut conn).await.unwrap();
+    let conn = rusqlite::Connection::open(folder.path("node.db")).unwrap();
+    let indexes = || {
+        let names = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name";
+        let mut names = conn.prepare(names).unwrap();
+        let names = names.query_map([], |row| row.get(0)).unwrap();
+        names.collect::<Result<Vec<String>, _>>().unwrap()
+    };
+    let before = indexes();
     assert_eq!(before[..4], ["call:by_flow_id", "call:one_alias", "call:one_seat_id", "call:page"]);
     let undo = "DROP INDEX `call:page`; DROP INDEX timers_at; DROP TABLE journal; \
          DELETE FROM migrations WHERE name = 'table journal'; ALTER TABLE call DROP COLUMN meta;";
-    sqlx::raw_sql(undo).execute(&mut conn).await.unwrap();
+    conn.execute_batch(undo).unwrap();
     persistence::open(&url, NODE, &[&NEW]).await.unwrap().close().await;
-    let after: Vec<String> = sqlx::query_scalar(indexes).fetch_all(&mut conn).await.unwrap();
-    assert_eq!(after, before);
-    sqlx::query("SELECT meta FROM call").fetch_all(&mut conn).await.unwrap();
+    assert_eq!(indexes(), before);
+    conn.prepare("SELECT meta FROM call").unwrap();
 }
 
 #[tokio::test]

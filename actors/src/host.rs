@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use protocol::ports::voice::{Contact, DialogJournal, Gate, Incoming, LegId, Origin, Secret, VoiceHost};
+use protocol::ports::voice::{
+    Contact, DialogJournal, Gate, Incoming, Journalled, LegId, Origin, Secret, VoiceHost,
+};
 use protocol::ports::{Deps, Entry, Journal, Unit};
 use protocol::{Context, Error, Result, Scope};
 use serde_json::json;
@@ -67,7 +69,7 @@ impl VoiceHost for Host {
         self.deps()?.ask(&EXTENSION, extension, Bind { contacts, all }, &by).await
     }
 
-    async fn incoming(&self, incoming: Incoming) -> Result<()> {
+    async fn incoming(&self, incoming: Incoming) -> Result<Journalled> {
         let deps = self.deps()?;
         let arrive = Arrive {
             leg: incoming.leg,
@@ -77,9 +79,18 @@ impl VoiceHost for Host {
             source: incoming.source,
             sip_call_id: incoming.sip_call_id,
             node: deps.settings.node.clone(),
+            dialog: BASE64.encode(incoming.dialog),
         };
-        deps.ask_all(&CALL, arrive, &Context::own(Scope::Platform)).await
+        deps.ask_all(&CALL, arrive, &Context::own(Scope::Platform)).await?;
+        Ok(Journalled::Yes)
     }
+}
+
+/// The dialog of a leg, as base64, in the journal of the node that has the leg.
+pub(crate) fn kept(leg: LegId, node: &str, dialog: String) -> Unit {
+    let (parent, node) = (Uuid::nil(), node.to_owned());
+    let entry = Entry { kind: DIALOG, id: leg, parent, node, data: json!(dialog) };
+    Unit { journal: vec![Journal::Put(entry)], ..Unit::default() }
 }
 
 /// The engine's journal over the store of this node. It is there before the domains are.
@@ -91,19 +102,16 @@ pub struct Dialogs {
 #[async_trait]
 impl DialogJournal for Dialogs {
     async fn put(&self, leg: LegId, state: Bytes) -> Result<()> {
-        let entry = Entry {
-            kind: DIALOG,
-            id: leg,
-            parent: Uuid::nil(),
-            node: self.node.clone(),
-            data: json!(BASE64.encode(state)),
-        };
-        self.store.commit(Unit { journal: vec![Journal::Put(entry)], ..Unit::default() }).await
+        self.store.commit(kept(leg, &self.node, BASE64.encode(state))).await
+    }
+
+    async fn put_soon(&self, leg: LegId, state: Bytes) -> Result<()> {
+        self.store.commit_soon(kept(leg, &self.node, BASE64.encode(state))).await
     }
 
     async fn erase(&self, leg: LegId) -> Result<()> {
         let erase = Journal::Erase { kind: DIALOG, id: leg };
-        self.store.commit(Unit { journal: vec![erase], ..Unit::default() }).await
+        self.store.commit_soon(Unit { journal: vec![erase], ..Unit::default() }).await
     }
 
     async fn all(&self) -> Result<Vec<(LegId, Bytes)>> {

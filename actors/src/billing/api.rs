@@ -34,6 +34,9 @@ impl Command for ReserveCall {
 pub(crate) struct ExtendCall {
     pub(crate) call_id: Uuid,
     pub(crate) minutes: u32,
+    /// When the call was answered.
+    #[serde(default)]
+    pub(crate) since: Option<String>,
 }
 
 impl Command for ExtendCall {

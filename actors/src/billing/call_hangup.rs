@@ -47,7 +47,8 @@ pub(super) async fn charge(state: Arc<Billing>, event: Arc<Event>) -> Result<()>
 async fn settle(state: &Billing, by: &Context, call: &Call) -> Result<()> {
     let Some(row) = open_entry(state, by, call).await? else { return Ok(()) };
     let entry: Entry = read(&row)?;
-    if !entry.is_open() {
+    let is_owed = entry.is_open() || (entry.has_lapsed() && call.seconds().is_some());
+    if !is_owed {
         return Ok(());
     }
     let mut unit = Unit::default();

@@ -36,6 +36,8 @@ pub(super) struct Entry {
     pub(super) account_id: Uuid,
     pub(super) status: String,
     pub(super) tm_billing_start: Option<String>,
+    #[serde(default)]
+    tm_billing_end: Option<String>,
     rate_token_per_unit: i64,
     rate_credit_per_unit: i64,
     #[serde(flatten)]
@@ -45,6 +47,11 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn is_open(&self) -> bool {
         self.status == "progressing"
+    }
+
+    /// What was set aside was given back, because nothing had been heard of the call for so long.
+    pub(super) fn has_lapsed(&self) -> bool {
+        !self.is_open() && self.tm_billing_start.is_none() && self.tm_billing_end.is_none()
     }
 
     pub(super) fn price(&self) -> Price {
@@ -104,5 +111,22 @@ mod tests {
                 "reserved_units": 3, "reserved_token": 4, "reserved_credit": 5,
             })
         );
+    }
+
+    #[test]
+    fn an_entry_that_ended_without_a_call_has_lapsed() {
+        let check = |status: &str, start: Option<&str>, end: Option<&str>, expected| {
+            let row = json!({
+                "customer_id": Uuid::nil(), "account_id": Uuid::nil(), "status": status,
+                "tm_billing_start": start, "tm_billing_end": end, "rate_token_per_unit": 0,
+                "rate_credit_per_unit": 1, "reserved_units": 0, "reserved_token": 0, "reserved_credit": 0,
+            });
+            let entry: Entry = serde_json::from_value(row).expect("an entry");
+            assert_eq!(entry.has_lapsed(), expected, "{status} {start:?} {end:?}");
+        };
+        check("end", None, None, true);
+        check("progressing", None, None, false);
+        check("end", None, Some("2026-01-01T00:00:00Z"), false);
+        check("end", Some("2026-01-01T00:00:00Z"), Some("2026-01-01T00:00:10Z"), false);
     }
 }

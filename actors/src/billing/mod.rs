@@ -9,7 +9,6 @@ mod account;
 mod adjust;
 mod balance;
 mod call_hangup;
-mod call_progressing;
 mod cost;
 mod customer;
 mod entry;
@@ -117,7 +116,6 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .follow(&state, "customer_frozen", "freeze", customer::frozen)
         .follow(&state, "customer_recovered", "recover", customer::recovered)
         .follow(&state, "customer_deleted", "close", customer::deleted)
-        .follow(&state, "call_progressing", "start", call_progressing::start)
         .follow(&state, "call_hangup", "charge", call_hangup::charge)
 }
 

@@ -76,7 +76,12 @@ async fn next_minute(state: &Billing, by: &Context, command: &ExtendCall) -> Res
     }
     let mut unit = Unit::default();
     let hold = set_aside(state, &mut unit, account, (entry.hold, entry.price()))?;
-    state.entries().amend(&mut unit, (row, hold.patch()), "updated", &by)?;
+    let mut patch = hold.patch();
+    // from now on the entry is an answered call's: it does not lapse
+    if entry.tm_billing_start.is_none() {
+        patch.insert("tm_billing_start".to_owned(), json!(command.since));
+    }
+    state.entries().amend(&mut unit, (row, patch), "updated", &by)?;
     state.deps.store.commit(unit).await
 }
 

@@ -65,7 +65,7 @@ impl Session {
             let _ = reply.send(Ok(()));
             return Ok(());
         }
-        self.write(begun, "updated").await?;
+        self.write_later(begun, me);
         let _ = reply.send(Ok(()));
         self.carry_out(act.turn, act.instruction, me).await
     }
@@ -133,7 +133,7 @@ impl Session {
 
     async fn hang_up(&mut self, how: &Hangup, with: Row) -> Result<()> {
         let why = self.why(&how.reason, how.reference_id).await;
-        self.end(why, with).await
+        self.end_for_flow(why, with).await
     }
 
     async fn send_digits(&self, id: Uuid, send: DigitsSend) -> Result<()> {

@@ -135,6 +135,8 @@ pub(crate) struct Arrive {
     pub(crate) sip_call_id: String,
     /// The node that has the leg.
     pub(crate) node: String,
+    /// To be journalled with the call, in base64.
+    pub(crate) dialog: String,
 }
 
 impl Command for Arrive {

@@ -15,6 +15,7 @@ use super::session::Msg;
 use crate::billing::api::{ACCOUNT, ReserveCall};
 use crate::customer::api::{CUSTOMER, ReadProfile};
 use crate::direct::api::{DIRECT, FindDirect, Named};
+use crate::host::kept;
 use crate::number::api::{FindNumber, NUMBER};
 use crate::registrar::api::{EXTENSION, FindExtension};
 
@@ -79,7 +80,9 @@ async fn store(calls: &Arc<Calls>, by: &Context, arrive: &Arrive, plan: Plan) ->
         ("sip_call_id", json!(arrive.sip_call_id)),
         ("node", json!(calls.deps.settings.node)),
     ]);
-    let row = calls.live.stored(calls.rows().insert(row, by).await)?;
+    let mut unit = kept(arrive.leg, &arrive.node, arrive.dialog.clone());
+    let row = calls.rows().draft(&mut unit, row, by)?;
+    calls.live.stored(calls.deps.store.commit(unit).await)?;
     calls.enliven(row, Msg::Wait).await
 }
 

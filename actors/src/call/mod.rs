@@ -17,6 +17,7 @@ mod outbound;
 mod outgoing;
 mod place;
 mod pod_gone;
+mod record;
 mod recover;
 mod report;
 mod session;

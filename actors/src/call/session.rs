@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
+use protocol::ports::voice;
 use protocol::ports::voice::{CAUSE_DURATION, CAUSE_FAILED, Command, EndedBy, LegEvent, Sound};
-use protocol::ports::{Unit, voice};
 use protocol::{Context, Result, Row, read, time};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use super::api::{Act, Finished};
 use super::calls::{Calls, now, on_behalf, patch};
 use super::count::Counted;
 use super::outgoing::Attempts;
+use super::record::Unwritten;
 use super::status::{Reason, Status, Way, ended_by, may_fail_over, reason};
 use super::{bridge, group};
 use crate::billing::api::{ACCOUNT, ExtendCall};
@@ -48,6 +49,8 @@ pub(super) enum Msg {
     /// Another minute is about to begin.
     Minute,
     TooLong,
+    /// An action has not ended yet.
+    Lasts,
     /// The end of work whose outcome nobody waits for.
     Done,
 }
@@ -70,6 +73,7 @@ pub(super) struct Session {
     pub(super) beside: Vec<Alarm>,
     limits: Vec<Alarm>,
     pub(super) counted: Counted,
+    pub(super) unwritten: Unwritten,
 }
 
 /// The part of the row that does not change while the call lives.
@@ -102,22 +106,12 @@ impl Session {
             beside: Vec::new(),
             limits: Vec::new(),
             counted,
+            unwritten: Unwritten::default(),
         })
     }
 
     pub(super) fn by(&self) -> Context {
         on_behalf(self.facts.customer_id)
-    }
-
-    /// Writes the row and says so. What is not written has not happened: an error ends this actor, and the
-    /// call is rebuilt from what is stored.
-    pub(super) async fn write(&mut self, patch: Row, what: &str) -> Result<()> {
-        let mut unit = Unit::default();
-        let row = self.calls.rows().amend(&mut unit, (self.row.clone(), patch), what, &self.by())?;
-        self.calls.deps.store.commit(unit).await?;
-        self.row = row;
-        self.counted.note(self.status);
-        Ok(())
     }
 
     pub(super) async fn voice(&self, command: Command) -> Result<()> {
@@ -132,7 +126,7 @@ impl Session {
             LegEvent::Answered if next.is_some() => self.answered(me).await?,
             LegEvent::Digit { digit, duration_ms } => self.digit(digit, duration_ms).await?,
             LegEvent::PlayFinished { id } | LegEvent::DigitsSent { id } => self.finish_if(id).await?,
-            LegEvent::MediaTimeout => self.end(Reason::Timeout, Row::new()).await?,
+            LegEvent::MediaTimeout => self.end(Reason::Timeout).await?,
             LegEvent::EarlyMedia if self.status == Status::Dialing => self.ringing().await?,
             LegEvent::Ringing
             | LegEvent::EarlyMedia
@@ -195,7 +189,8 @@ impl Session {
     }
 
     async fn minute(&mut self, me: &Myself<Msg>) -> Result<()> {
-        let extend = ExtendCall { call_id: self.id, minutes: self.minutes };
+        let since = self.row.get("tm_progressing").and_then(Value::as_str).map(str::to_owned);
+        let extend = ExtendCall { call_id: self.id, minutes: self.minutes, since };
         match self.calls.deps.ask_all(&ACCOUNT, extend, &self.by()).await {
             Err(error) if error.status == protocol::Status::PaymentRequired => {
                 tracing::info!(call = %self.id, "the account cannot pay the next minute");
@@ -210,19 +205,36 @@ impl Session {
         Ok(())
     }
 
-    /// Asks the engine to end the leg, and writes `with` beside. The row becomes `hangup` when the engine reports it.
-    pub(super) async fn end(&mut self, why: Reason, mut with: Row) -> Result<()> {
-        let Some(next) = self.status.ending(self.facts.direction) else { return Ok(()) };
-        self.status = next;
-        self.asked = why;
-        with.insert("status".to_owned(), json!(next.name()));
-        self.write(with, next.name()).await?;
-        if let Err(error) = self.voice(Command::Hangup { cause: why.cause() }).await {
+    /// Asks the engine to end the leg. The row becomes `hangup` when the engine reports it.
+    pub(super) async fn end(&mut self, why: Reason) -> Result<()> {
+        let Some(next) = self.ending(why) else { return Ok(()) };
+        self.write(patch([("status", json!(next))]), next).await?;
+        self.hang_up_leg().await;
+        Ok(())
+    }
+
+    /// As [`Session::end`] for its flow, which has stored that it wants this, and writes `with` beside.
+    pub(super) async fn end_for_flow(&mut self, why: Reason, mut with: Row) -> Result<()> {
+        let Some(next) = self.ending(why) else { return Ok(()) };
+        with.insert("status".to_owned(), json!(next));
+        self.write_ahead(with, next).await?;
+        self.hang_up_leg().await;
+        Ok(())
+    }
+
+    /// The status that it now has.
+    fn ending(&mut self, why: Reason) -> Option<&'static str> {
+        let next = self.status.ending(self.facts.direction)?;
+        (self.status, self.asked) = (next, why);
+        Some(next.name())
+    }
+
+    async fn hang_up_leg(&self) {
+        if let Err(error) = self.voice(Command::Hangup { cause: self.asked.cause() }).await {
             // the engine has no such leg: it is over already
             tracing::debug!(call = %self.id, %error, "nothing to hang up");
             let _ = self.calls.live.insist(self.id, Msg::Leg(GONE));
         }
-        Ok(())
     }
 
     async fn ended(&mut self, cause: voice::Cause, by: EndedBy, me: &Myself<Msg>) -> Result<Then> {
@@ -317,7 +329,7 @@ impl Session {
 
     async fn delete(&mut self, reply: Reply<Row>) -> Result<()> {
         self.delete = true;
-        self.end(Reason::Normal, Row::new()).await?;
+        self.end(Reason::Normal).await?;
         let _ = reply.send(Ok(self.row.clone()));
         Ok(())
     }
@@ -336,6 +348,8 @@ impl Session {
         }
         if self.status.ending(self.facts.direction).is_some() {
             self.take_up(me).await?;
+            // its flow may have begun an action that the row did not say yet
+            self.write(Row::new(), "rebuilt").await?;
         }
         Ok(Then::Go)
     }
@@ -365,7 +379,7 @@ impl Living for Session {
             Msg::CutShort(turn, reply) => self.cut_short(turn, reply).await?,
             Msg::Fetched(action, sounds) => self.fetched(action, sounds).await?,
             Msg::End(why, reply) => {
-                self.end(why, Row::new()).await?;
+                self.end(why).await?;
                 reply.map(|reply| reply.send(Ok(self.row.clone())));
             }
             Msg::Delete(reply) => self.delete(reply).await?,
@@ -373,8 +387,9 @@ impl Living for Session {
             Msg::Chain(child, reply) => self.chain(child, reply).await?,
             Msg::Bridge(word) => self.bridged(word).await?,
             Msg::Minute => self.minute(me).await?,
+            Msg::Lasts => self.lasts().await?,
             Msg::TooLong => {
-                self.end(Reason::Timeout, Row::new()).await?;
+                self.end(Reason::Timeout).await?;
                 tracing::debug!(call = %self.id, cause = CAUSE_DURATION, "time is up");
             }
             Msg::Wait | Msg::Done => {}

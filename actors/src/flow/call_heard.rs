@@ -22,6 +22,12 @@ pub(super) async fn action_finished(flows: Arc<Flows>, event: Arc<Event>) -> Res
     flows.tell(activeflow_id, finished.into()).await
 }
 
+/// The call may not know any more what it was doing.
+pub(super) async fn rebuilt(flows: Arc<Flows>, event: Arc<Event>) -> Result<()> {
+    let Of { activeflow_id } = event.read()?;
+    flows.tell(activeflow_id, Heard::Rebuilt).await
+}
+
 #[derive(Deserialize)]
 struct Pressed {
     activeflow_id: Uuid,
@@ -37,11 +43,11 @@ pub(super) async fn dtmf_received(flows: Arc<Flows>, event: Arc<Event>) -> Resul
 }
 
 #[derive(Deserialize)]
-struct Gone {
+struct Of {
     activeflow_id: Uuid,
 }
 
 pub(super) async fn hangup(flows: Arc<Flows>, event: Arc<Event>) -> Result<()> {
-    let Gone { activeflow_id } = event.read()?;
+    let Of { activeflow_id } = event.read()?;
     flows.tell(activeflow_id, Heard::Stop).await
 }

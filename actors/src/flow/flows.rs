@@ -84,7 +84,7 @@ impl Flows {
         if !self.live.has(id) {
             return self.deps.ask(&ACTIVEFLOW, id, Hear { heard }, &by).await;
         }
-        match self.ask(&by, id, |reply| Msg::Asked(heard.into(), reply)).await {
+        match self.ask(&by, id, |reply| heard.message(reply)).await {
             Err(error) if error.status != Status::FailedPrecondition => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }

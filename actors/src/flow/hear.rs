@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::flows::Flows;
 use super::machine::{Input, Outcome};
+use super::run::{Msg, Reply};
 use super::state::Turn;
 use crate::call::api::Finished;
 
@@ -20,18 +21,22 @@ pub(super) enum Heard {
     Finished(Turn),
     Failed(Turn, String),
     Digit(char),
+    /// Its actor was rebuilt: what it was told to do is to be said again.
+    Rebuilt,
     Stop,
 }
 
-impl From<Heard> for Input {
-    fn from(heard: Heard) -> Input {
-        match heard {
+impl Heard {
+    pub(super) fn message(self, reply: Reply) -> Msg {
+        let input = match self {
             Heard::Start => Input::Start,
             Heard::Finished(turn) => Input::Finished { turn, outcome: Outcome::default() },
             Heard::Failed(turn, message) => Input::Failed { turn, message },
             Heard::Digit(digit) => Input::Digit(digit),
+            Heard::Rebuilt => return Msg::Again(reply),
             Heard::Stop => Input::Stop,
-        }
+        };
+        Msg::Asked(input, reply)
     }
 }
 
@@ -56,7 +61,11 @@ impl Command for Hear {
 
 /// One that has ended, or never was, does not care.
 pub(super) async fn hear(flows: Arc<Flows>, by: Context, id: Uuid, hear: Hear) -> Result<()> {
-    match flows.give(&by, id, hear.heard.into()).await {
+    let heard = async {
+        flows.rows().get(by.scope, id).await?;
+        flows.ask(&by, id, |reply| hear.heard.message(reply)).await
+    };
+    match heard.await {
         Err(error) if matches!(error.status, Status::FailedPrecondition | Status::NotFound) => Ok(()),
         outcome => outcome.map(drop),
     }

@@ -113,6 +113,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .follow(&flows, "call_ringing", "call_ringing", call_begun::ringing)
         .follow(&flows, "call_progressing", "call_progressing", call_begun::progressing)
         .follow(&flows, "call_action_finished", "call_action_finished", call_heard::action_finished)
+        .follow(&flows, "call_rebuilt", "call_rebuilt", call_heard::rebuilt)
         .follow(&flows, "dtmf_received", "dtmf_received", call_heard::dtmf_received)
         .follow(&flows, "call_hangup", "call_hangup", call_heard::hangup)
         .follow_if(&flows, ("activeflow_updated", ended::is_of_a_call), "ended", ended::hang_up)

@@ -28,6 +28,8 @@ pub(super) enum Msg {
     Resume,
     /// Answered when its outcome is stored.
     Asked(Input, Reply),
+    /// The call is to be told again what it is to do.
+    Again(Reply),
     /// Somebody says that this `block` is over.
     GoOn(Uuid, Reply),
     /// What carries the current action out has come to an end, or to its beginning.
@@ -206,6 +208,13 @@ impl Living for Run {
         match message {
             Msg::Resume => self.resume(me).await,
             Msg::Asked(input, reply) => self.take(input, Some(reply), me).await,
+            Msg::Again(reply) => {
+                let _ = reply.send(Ok(self.row.clone()));
+                if let Some(again @ Effect::Run { .. }) = resume(&self.state) {
+                    self.carry_out(again, me);
+                }
+                Ok(Then::Go)
+            }
             Msg::GoOn(action, reply) => match self.unblock(action) {
                 Ok(input) => self.take(input, Some(reply), me).await,
                 Err(refusal) => {

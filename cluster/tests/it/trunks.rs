@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use protocol::ports::voice::{
-    CAUSE_NORMAL, Caller, Command, Contact, Credentials, Dial, Gate, Incoming, LegEvent, LegId, Origin,
-    Report, Secret, Transport, VoiceEngine as _, VoiceHost,
+    CAUSE_NORMAL, Caller, Command, Contact, Credentials, Dial, Gate, Incoming, Journalled, LegEvent, LegId,
+    Origin, Report, Secret, Transport, VoiceEngine as _, VoiceHost,
 };
 use protocol::{Error, Result};
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ impl VoiceHost for Nobody {
     async fn bind(&self, _: Uuid, _: Uuid, _: Vec<Contact>, _: bool) -> Result<Vec<Contact>> {
         Err(Error::not_found())
     }
-    async fn incoming(&self, _: Incoming) -> Result<()> {
+    async fn incoming(&self, _: Incoming) -> Result<Journalled> {
         Err(Error::not_found())
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use protocol::ports::voice::{Gate, Incoming, LegId, LegState, Origin, Party, Subject};
+use protocol::ports::voice::{Gate, Incoming, Journalled, LegId, LegState, Origin, Party, Subject};
 use protocol::{Error, Result, Status};
 use rsipstack::sip::{Headers, Method, Request, Response};
 use rsipstack::transaction::TransactionReceiver;
@@ -184,7 +184,7 @@ async fn invited(shared: Arc<Shared>, asked: Asked, mail: Mail, permit: OwnedSem
         return refuse(&asked, 482, "");
     }
     match begin(&shared, &asked, id, subject, &mail.0).await {
-        Ok((dialog, handle)) => {
+        Ok((dialog, handle, journalled)) => {
             drop(permit);
             let replies = HashMap::from([(dialog.remote_cseq, asked.reply)]);
             let leg = Leg {
@@ -197,7 +197,8 @@ async fn invited(shared: Arc<Shared>, asked: Asked, mail: Mail, permit: OwnedSem
                 timers: Vec::new(),
                 parked: None,
             };
-            leg.run(vec![Effect::Journal]).await;
+            let journal = (journalled == Journalled::No).then_some(Effect::Journal);
+            leg.run(journal.into_iter().collect()).await;
         }
         Err(error) => {
             debug!(%error, "call refused");
@@ -230,6 +231,11 @@ fn refusal(error: &Error) -> u16 {
     }
 }
 
+/// A clear no comes before anything is stored.
+fn may_be_kept(error: &Error) -> bool {
+    matches!(error.status, Status::Unavailable | Status::Internal)
+}
+
 /// The leg is known, with its media, before the platform hears of it: its commands may come at once.
 async fn begin(
     shared: &Arc<Shared>,
@@ -237,7 +243,7 @@ async fn begin(
     id: LegId,
     subject: Option<Subject>,
     mailbox: &mpsc::Sender<Input>,
-) -> Result<(Dialog, Handle)> {
+) -> Result<(Dialog, Handle, Journalled)> {
     let dialog = dialog(shared, asked, id).await?;
     let handle = Handle::new(mailbox.clone(), Some(LegState::Ringing));
     shared.legs.insert(id, handle.clone());
@@ -249,9 +255,13 @@ async fn begin(
         to: Party { user: to.user, domain: to.host, name: String::new() },
         source: asked.source.ip(),
         sip_call_id: dialog.call_id.clone(),
+        dialog: serde_json::to_vec(&dialog).map_err(Error::internal)?.into(),
     };
-    shared.outside.incoming(incoming).await?;
-    Ok((dialog, handle))
+    let kept = shared.outside.incoming(incoming).await;
+    if kept.as_ref().is_err_and(may_be_kept) {
+        let _ = shared.outside.erase(id).await;
+    }
+    Ok((dialog, handle, kept?))
 }
 
 async fn dialog(shared: &Shared, asked: &Asked, id: LegId) -> Result<Dialog> {

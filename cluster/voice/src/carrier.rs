@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::ports::voice::{
-    Caller, Command, Contact, Dial, Gate, Incoming, LegEvent, LegId, Origin, Report, Secret, Transport,
-    VoiceEngine, VoiceHost,
+    Caller, Command, Contact, Dial, Gate, Incoming, Journalled, LegEvent, LegId, Origin, Report, Secret,
+    Transport, VoiceEngine, VoiceHost,
 };
 use protocol::{Error, Result};
 use tokio::sync::mpsc;
@@ -82,12 +82,13 @@ impl VoiceHost for Desk {
         Err(Error::state("A carrier is no registrar."))
     }
 
-    async fn incoming(&self, incoming: Incoming) -> Result<()> {
+    async fn incoming(&self, incoming: Incoming) -> Result<Journalled> {
         let digits = incoming.to.user.strip_prefix('+').unwrap_or(&incoming.to.user);
         if !NUMBER.contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(Error::not_found());
         }
-        self.numbers.try_send(incoming).map_err(|_| Error::unavailable("All lines are busy."))
+        self.numbers.try_send(incoming).map_err(|_| Error::unavailable("All lines are busy."))?;
+        Ok(Journalled::No)
     }
 }
 

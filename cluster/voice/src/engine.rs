@@ -28,8 +28,9 @@ use crate::table::Table;
 use crate::trust::Trust;
 use crate::{admit, dial, resume};
 
-/// Signalling needs little; more threads would only take them from media.
-const THREADS: usize = 2;
+/// Signalling needs little, a millisecond a call. A second thread would be woken for every message to find nothing to do,
+/// and take its time from media.
+const THREADS: usize = 1;
 /// Reports that may wait for the platform before legs wait for it.
 const REPORTS: usize = 4_096;
 /// 2xx responses without transaction that may wait; the peer repeats what is lost.

@@ -35,6 +35,10 @@ impl DialogJournal for MemoryJournal {
         Ok(())
     }
 
+    async fn put_soon(&self, leg: LegId, state: Bytes) -> Result<()> {
+        self.put(leg, state).await
+    }
+
     async fn erase(&self, leg: LegId) -> Result<()> {
         self.kept().remove(&leg);
         Ok(())

@@ -80,7 +80,7 @@ impl MemoryEngine {
     pub async fn ring_in(&self, host: &dyn VoiceHost, incoming: Incoming) -> Result<()> {
         let leg = incoming.leg;
         self.open(leg, LegState::Ringing)?;
-        host.incoming(incoming).await.inspect_err(|_| _ = self.inside().legs.remove(&leg))
+        host.incoming(incoming).await.map(drop).inspect_err(|_| _ = self.inside().legs.remove(&leg))
     }
 
     /// The far end of a placed call rings.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::ports::voice::{Contact, DialogJournal, Gate, Incoming, LegId, Origin, Secret, VoiceHost};
+use protocol::ports::voice::{
+    Contact, DialogJournal, Gate, Incoming, Journalled, LegId, Origin, Secret, VoiceHost,
+};
 use protocol::{Error, Result};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
@@ -65,7 +67,7 @@ impl Outside {
         self.there(PATIENCE, async move { host.bind(owner.0, owner.1, contacts, all).await }).await
     }
 
-    pub(crate) async fn incoming(&self, incoming: Incoming) -> Result<()> {
+    pub(crate) async fn incoming(&self, incoming: Incoming) -> Result<Journalled> {
         let host = self.host.clone();
         self.there(PATIENCE, async move { host.incoming(incoming).await }).await
     }
@@ -73,6 +75,11 @@ impl Outside {
     pub(crate) async fn put(&self, leg: LegId, state: Bytes) -> Result<()> {
         let journal = self.journal.clone();
         self.there(JOURNAL_PATIENCE, async move { journal.put(leg, state).await }).await
+    }
+
+    pub(crate) async fn put_soon(&self, leg: LegId, state: Bytes) -> Result<()> {
+        let journal = self.journal.clone();
+        self.there(JOURNAL_PATIENCE, async move { journal.put_soon(leg, state).await }).await
     }
 
     pub(crate) async fn erase(&self, leg: LegId) -> Result<()> {

@@ -43,6 +43,8 @@ pub(super) struct Job {
     /// Rows that it changes.
     pub(super) touches: Vec<Key>,
     pub(super) wakes: Wakes,
+    /// It need not have a transaction for itself.
+    pub(super) waits_for_company: bool,
     pub(super) answer: oneshot::Sender<Result<()>>,
 }
 
@@ -54,7 +56,7 @@ pub(super) type Told = Vec<(i64, Arc<Event>)>;
 impl Job {
     pub(super) fn new(steps: Vec<Step>, wakes: Wakes) -> (Self, Answer) {
         let (answer, outcome) = oneshot::channel();
-        (Job { steps, touches: Vec::new(), wakes, answer }, outcome)
+        (Job { steps, touches: Vec::new(), wakes, waits_for_company: false, answer }, outcome)
     }
 
     pub(super) fn of<D: Dialect>(unit: Unit, node: &str) -> Result<(Self, Answer)> {

@@ -22,7 +22,7 @@ pub(super) fn change<D: Dialect>(change: &Journal) -> Result<Step> {
 }
 
 fn put<D: Dialect>(entry: &Entry) -> Result<Statement> {
-    let replace = D::upsert("kind, id", &["parent", "node", "data"]);
+    let replace = D::upsert("kind, id", &["node", "data"]);
     let values = "(kind, id, parent, node, data, seq) VALUES (?, ?, ?, ?, ?, ?)";
     Statement::new(format!("INSERT INTO journal {values} {replace}"))
         .with(Kind::Text, entry.kind)?

@@ -79,7 +79,7 @@ impl<'c, D: Dialect> Migration<'c, D> {
                     .await?;
             }
         }
-        for (table, name, sql) in schema::OWN_INDEXES {
+        for (table, name, sql) in schema::own_indexes::<D>() {
             if !self.indexes.contains(&((*table).to_owned(), (*name).to_owned())) {
                 self.apply(name, (*sql).to_owned()).await?;
             }

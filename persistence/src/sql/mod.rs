@@ -219,6 +219,12 @@ impl<D: Dialect> Store for SqlStore<D> {
         self.writer.commit(Job::of::<D>(unit, &self.node)?).await
     }
 
+    async fn commit_soon(&self, unit: Unit) -> Result<()> {
+        let (mut job, _) = Job::of::<D>(unit, &self.node)?;
+        job.waits_for_company = true;
+        self.writer.accept(job).await
+    }
+
     async fn journal(&self, kind: &'static str, node: Option<&str>) -> Result<Vec<Entry>> {
         let entries = match node {
             Some(node) => journal::of_node(kind, node)?,

@@ -86,13 +86,16 @@ pub(super) fn own<D: Dialect>() -> Vec<Part> {
     tables.map(table).into()
 }
 
-/// Indexes of our own tables. Their names are taken as they are on both databases.
-pub(super) const OWN_INDEXES: &[(&str, &str, &str)] = &[
-    ("journal", "journal_parent", "CREATE INDEX journal_parent ON journal (kind, parent)"),
-    ("journal", "journal_node", "CREATE INDEX journal_node ON journal (kind, node)"),
-    ("timers", "timers_at", "CREATE INDEX timers_at ON timers (at, id)"),
-    ("timers", "timers_node", "CREATE INDEX timers_node ON timers (node, at, id)"),
-];
+/// Indexes of our own tables: the table, the name, which is taken as it is on both databases, and the SQL. An index on a
+/// column that changes is written with each change, so where all entries are one node's there is none of nodes.
+pub(super) fn own_indexes<D: Dialect>() -> Vec<(&'static str, &'static str, &'static str)> {
+    let always = [
+        ("journal", "journal_parent", "CREATE INDEX journal_parent ON journal (kind, parent)"),
+        ("timers", "timers_node", "CREATE INDEX timers_node ON timers (node, at, id)"),
+    ];
+    let shared = ("journal", "journal_node", "CREATE INDEX journal_node ON journal (kind, node)");
+    always.into_iter().chain((!D::ALONE).then_some(shared)).collect()
+}
 
 /// Columns that our own tables got later: the table and the column.
 pub(super) fn own_columns<D: Dialect>() -> Vec<(&'static str, Part)> {

@@ -2,7 +2,9 @@
 //! one kind of request has one text and stays prepared on its connection.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::{PoisonError, RwLock};
 
 use protocol::ports::Filter;
 use protocol::{Cursor, Error, Field, Kind, Page, Resource, Result, Row, Scope};
@@ -48,15 +50,16 @@ impl Statement {
         self.values.push(Bound::Int(number));
     }
 
-    pub(crate) fn insert(resource: &Resource, row: &Row) -> Result<Self> {
+    pub(crate) fn insert(resource: &'static Resource, row: &Row) -> Result<Self> {
         if row.get("id").is_none_or(Value::is_null) {
             return Err(Error::invalid("a row needs an id"));
         }
         let fields = known(resource, row)?;
-        let names: Vec<_> = fields.iter().map(|(field, _)| format!("`{}`", field.name)).collect();
-        let marks = vec!["?"; names.len()].join(", ");
-        let sql = format!("INSERT INTO `{}` ({}) VALUES ({marks})", resource.name, names.join(", "));
-        let mut this = Self::new(sql);
+        let mut this = match fields.len() == resource.columns().count() {
+            true => Self::new(text(resource, || inserts(resource, &fields))),
+            false => Self::new(inserts(resource, &fields)),
+        };
+        this.values.reserve(fields.len());
         for (field, value) in fields {
             this.bind(field, value)?;
         }
@@ -110,6 +113,8 @@ impl Statement {
             this.after(after)?;
         }
         let _ = write!(this.sql.to_mut(), " ORDER BY tm_create DESC, id DESC LIMIT {}", D::LIMIT);
+        let by_key = |name: &String| resource.field(name).is_some_and(|field| field.unique);
+        this.is_of_one = !filter.deleted && filter.equal.keys().any(by_key);
         this.with(Kind::Int, page.size)
     }
 
@@ -239,6 +244,23 @@ fn known<'r>(resource: &Resource, row: &'r Row) -> Result<Vec<(&'static Field, &
 
 fn unknown(name: &str) -> Error {
     Error::invalid(format!("unknown field {name}"))
+}
+
+fn inserts(resource: &Resource, fields: &[(&'static Field, &Value)]) -> String {
+    let names: Vec<_> = fields.iter().map(|(field, _)| format!("`{}`", field.name)).collect();
+    let marks = vec!["?"; names.len()].join(", ");
+    format!("INSERT INTO `{}` ({}) VALUES ({marks})", resource.name, names.join(", "))
+}
+
+/// The text that inserts whole rows of a resource, made once.
+fn text(resource: &'static Resource, make: impl FnOnce() -> String) -> &'static str {
+    static TEXTS: RwLock<BTreeMap<usize, &'static str>> = RwLock::new(BTreeMap::new());
+    let at = std::ptr::from_ref(resource).addr();
+    if let Some(text) = TEXTS.read().unwrap_or_else(PoisonError::into_inner).get(&at) {
+        return text;
+    }
+    let made = Box::leak(make().into_boxed_str());
+    TEXTS.write().unwrap_or_else(PoisonError::into_inner).entry(at).or_insert(made)
 }
 
 fn select(resource: &Resource) -> String {

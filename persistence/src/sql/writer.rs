@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 use protocol::{Error, Result, Status};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use super::batch::Batch;
 use super::dialect::Dialect;
@@ -26,6 +26,8 @@ use super::tail::Tail;
 
 /// Jobs in one transaction: more gains nothing (measured) and makes the first one wait.
 const MOST: usize = 256;
+/// How long a job that can wait for company waits.
+const COMPANY: Duration = Duration::from_millis(100);
 /// Jobs that wait. Beyond that callers wait for a place, and not for long.
 const QUEUE: usize = 4 * MOST;
 const PLACE_LIMIT: Duration = Duration::from_secs(5);
@@ -69,12 +71,7 @@ impl Writer {
     }
 
     pub(super) async fn commit(&self, (job, outcome): (Job, Answer)) -> Result<()> {
-        let jobs = self.jobs().ok_or_else(failure::closed)?;
-        jobs.send_timeout(job, PLACE_LIMIT).await.map_err(|refused| match refused {
-            mpsc::error::SendTimeoutError::Timeout(_) => Error::unavailable("too many changes are waiting"),
-            mpsc::error::SendTimeoutError::Closed(_) => failure::closed(),
-        })?;
-        drop(jobs);
+        self.accept(job).await?;
         let answered = async { outcome.await.unwrap_or_else(|_| Err(failure::closed())) };
         let Some(pulse) = &self.pulse else { return answered.await };
         let asked = pulse.ask();
@@ -88,6 +85,14 @@ impl Writer {
             // the writer goes on: it may yet be stored
             () = pulse.stops() => Err(failure::silent()),
         }
+    }
+
+    pub(super) async fn accept(&self, job: Job) -> Result<()> {
+        let jobs = self.jobs().ok_or_else(failure::closed)?;
+        jobs.send_timeout(job, PLACE_LIMIT).await.map_err(|refused| match refused {
+            mpsc::error::SendTimeoutError::Timeout(_) => Error::unavailable("too many changes are waiting"),
+            mpsc::error::SendTimeoutError::Closed(_) => failure::closed(),
+        })
     }
 
     /// Jobs that are not yet in a transaction.
@@ -179,9 +184,10 @@ struct Task<D: Dialect> {
 
 impl<D: Dialect> Task<D> {
     async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        let mut jobs = Vec::with_capacity(MOST);
-        while queue.recv_many(&mut jobs, MOST).await > 0 {
-            jobs.retain(|job| !job.answer.is_closed());
+        let (mut jobs, mut open) = (Vec::with_capacity(MOST), true);
+        while open {
+            open = gather(&mut queue, &mut jobs).await;
+            jobs.retain(|job| job.waits_for_company || !job.answer.is_closed());
             match self.transact(&mut jobs).await {
                 // one job was refused, or the batch lost a deadlock: its neighbours must not pay for it
                 Err(failure) if failure.is_refusal() => {
@@ -264,7 +270,7 @@ impl<D: Dialect> Task<D> {
                 for (job, answer) in jobs.zip(answers) {
                     wakes.outbox |= job.wakes.outbox && answer.is_ok();
                     wakes.timers |= job.wakes.timers && answer.is_ok();
-                    answered(job.answer, answer);
+                    answered(job, answer);
                 }
                 self.woken.wake(wakes);
             }
@@ -272,13 +278,32 @@ impl<D: Dialect> Task<D> {
                 // what may be stored must be looked for
                 let stored = matches!(failure, Failure::Commit(_));
                 let error = failure.answer::<D>();
-                jobs.for_each(|job| answered(job.answer, Err(error())));
+                jobs.for_each(|job| answered(job, Err(error())));
                 if stored {
                     self.tail.doubt(self.last);
                     self.woken.wake(Wakes::ALL);
                 }
             }
         }
+    }
+}
+
+/// Takes the jobs that are there, or come. False: there will be no others.
+async fn gather(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) -> bool {
+    let mut until = None;
+    loop {
+        let came = queue.recv_many(jobs, MOST - jobs.len());
+        let came = match until {
+            None => came.await,
+            Some(until) => match timeout_at(until, came).await {
+                Ok(came) => came,
+                Err(_) => return true,
+            },
+        };
+        if came == 0 || jobs.len() >= MOST || jobs.iter().any(|job| !job.waits_for_company) {
+            return came > 0;
+        }
+        until.get_or_insert_with(|| Instant::now() + COMPANY);
     }
 }
 
@@ -302,6 +327,9 @@ pub(super) async fn within<T>(
 }
 
 /// A caller that has left does not want its answer.
-fn answered(answer: oneshot::Sender<Result<()>>, outcome: Result<()>) {
-    let _ = answer.send(outcome);
+fn answered(job: Job, outcome: Result<()>) {
+    if let (true, Err(error)) = (job.waits_for_company, &outcome) {
+        tracing::warn!(%error, "what nobody waits for is not stored");
+    }
+    let _ = job.answer.send(outcome);
 }

@@ -104,7 +104,7 @@ async fn an_interrupted_migration_is_finished_by_the_next_start() {
     };
     let before = indexes();
     assert_eq!(before[..4], ["call:by_flow_id", "call:one_alias", "call:one_seat_id", "call:page"]);
-    let undo = "DROP INDEX `call:page`; DROP INDEX timers_at; DROP TABLE journal; \
+    let undo = "DROP INDEX `call:page`; DROP INDEX timers_node; DROP TABLE journal; \
          DELETE FROM migrations WHERE name = 'table journal'; ALTER TABLE call DROP COLUMN meta;";
     conn.execute_batch(undo).unwrap();
     persistence::open(&url, NODE, &[&NEW]).await.unwrap().close().await;

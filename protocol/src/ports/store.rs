@@ -52,7 +52,7 @@ pub enum Write {
 pub struct Entry {
     pub kind: &'static str,
     pub id: Uuid,
-    /// What the entry belongs to (a binding's extension), or nil.
+    /// What the entry belongs to (a binding's extension), or nil. It never changes.
     pub parent: Uuid,
     /// The node that owns the live thing, or empty.
     pub node: String,
@@ -162,6 +162,10 @@ pub trait Store: Send + Sync {
     /// Commits the unit. `Ok` means on disk. Any other answer than `Unavailable` with the reason
     /// `COMMIT_UNKNOWN` means that nothing changed.
     async fn commit(&self, unit: Unit) -> Result<()>;
+
+    /// Takes a unit that nobody waits for: it is written together with the next one, or a little later. `Ok` means that
+    /// it is accepted and that no later unit overtakes it; that it could not be stored is only logged.
+    async fn commit_soon(&self, unit: Unit) -> Result<()>;
 
     /// Entries of a kind that belong to `node` (for a restart), newest last. `None`: of every node.
     async fn journal(&self, kind: &'static str, node: Option<&str>) -> Result<Vec<Entry>>;

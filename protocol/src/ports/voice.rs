@@ -323,6 +323,8 @@ pub struct Incoming {
     pub to: Party,
     pub source: IpAddr,
     pub sip_call_id: String,
+    /// The dialog as the journal takes it.
+    pub dialog: Bytes,
 }
 
 /// A contact of a registered phone (RFC 3261 10).
@@ -356,7 +358,15 @@ pub trait VoiceHost: Send + Sync {
         all: bool,
     ) -> Result<Vec<Contact>>;
     /// A call comes in. `Ok`: the call exists and commands will follow. An error: its status is sent.
-    async fn incoming(&self, incoming: Incoming) -> Result<()>;
+    async fn incoming(&self, incoming: Incoming) -> Result<Journalled>;
+}
+
+/// Whether the host has kept the dialog of an incoming call, together with the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Journalled {
+    Yes,
+    /// The engine writes it.
+    No,
 }
 
 /// Where dialogs are kept. A write is on disk when it returns: the rules that say what is written before
@@ -364,6 +374,10 @@ pub trait VoiceHost: Send + Sync {
 #[async_trait]
 pub trait DialogJournal: Send + Sync {
     async fn put(&self, leg: LegId, state: Bytes) -> Result<()>;
+    /// As [`DialogJournal::put`], where nothing depends on it that is done next: it may take a little longer, to be
+    /// written together with something else.
+    async fn put_soon(&self, leg: LegId, state: Bytes) -> Result<()>;
+    /// May take a little longer, too.
     async fn erase(&self, leg: LegId) -> Result<()>;
     /// Every dialog this node left behind.
     async fn all(&self) -> Result<Vec<(LegId, Bytes)>>;

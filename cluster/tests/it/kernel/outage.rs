@@ -63,6 +63,9 @@ impl Store for Switch {
     async fn commit(&self, unit: Unit) -> Result<()> {
         self.through()?.commit(unit).await
     }
+    async fn commit_soon(&self, unit: Unit) -> Result<()> {
+        self.through()?.commit_soon(unit).await
+    }
     async fn journal(&self, kind: &'static str, node: Option<&str>) -> Result<Vec<Entry>> {
         self.through()?.journal(kind, node).await
     }

@@ -86,10 +86,10 @@ pub(super) fn acked(dialog: &mut Dialog, cseq: u32, sdp: Option<&str>) -> Vec<Ef
         Phase::Accepted => {
             dialog.phase = Phase::Up;
             effects.push(Effect::Report(LegEvent::Answered));
-            effects.push(Effect::Journal);
+            effects.push(Effect::JournalSoon);
         }
         Phase::Ended => effects.push(Effect::Close),
-        Phase::Up => effects.push(Effect::Journal),
+        Phase::Up => effects.push(Effect::JournalSoon),
         Phase::Leaving if dialog.pending.is_none() => effects.extend(finish::bye_now(dialog)),
         Phase::Calling | Phase::Proceeding | Phase::Ringing | Phase::Leaving => {}
     }

@@ -148,6 +148,7 @@ impl Leg {
         for effect in effects {
             match effect {
                 Effect::Journal => self.journal().await,
+                Effect::JournalSoon => self.journal_soon().await,
                 Effect::Respond { cseq, response } => match self.replies.get(&cseq) {
                     Some(reply) => reply.send(*response),
                     None => debug!(leg = %self.id, cseq, "nobody left to answer"),
@@ -201,6 +202,17 @@ impl Leg {
     async fn journal(&self) {
         let written = match serde_json::to_vec(&self.dialog) {
             Ok(bytes) => self.shared.outside.put(self.id, Bytes::from(bytes)).await,
+            Err(error) => Err(protocol::Error::internal(error)),
+        };
+        if let Err(error) = written {
+            warn!(leg = %self.id, %error, "dialog not journalled");
+        }
+    }
+
+    /// Nothing that follows depends on it.
+    async fn journal_soon(&self) {
+        let written = match serde_json::to_vec(&self.dialog) {
+            Ok(bytes) => self.shared.outside.put_soon(self.id, Bytes::from(bytes)).await,
             Err(error) => Err(protocol::Error::internal(error)),
         };
         if let Err(error) = written {

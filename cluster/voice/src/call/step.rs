@@ -76,6 +76,8 @@ pub(crate) enum Timer {
 #[derive(Debug)]
 pub(crate) enum Effect {
     Journal,
+    /// As `Journal`, where no message depends on it.
+    JournalSoon,
     Respond {
         cseq: u32,
         response: Box<Response>,

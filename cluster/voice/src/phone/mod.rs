@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::ports::voice::{
-    Caller, Command, Contact, Credentials, Dial, Gate, Incoming, LegEvent, LegId, Origin, Report, Secret,
-    Sound, Tone, VoiceEngine, VoiceHost,
+    Caller, Command, Contact, Credentials, Dial, Gate, Incoming, Journalled, LegEvent, LegId, Origin, Report,
+    Secret, Sound, Tone, VoiceEngine, VoiceHost,
 };
 use protocol::{Error, Result};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -229,7 +229,8 @@ impl VoiceHost for Owner {
         Err(Error::state("A phone is no registrar."))
     }
 
-    async fn incoming(&self, incoming: Incoming) -> Result<()> {
-        self.rings.try_send(incoming).map_err(|_| Error::state("The phone is busy."))
+    async fn incoming(&self, incoming: Incoming) -> Result<Journalled> {
+        self.rings.try_send(incoming).map_err(|_| Error::state("The phone is busy."))?;
+        Ok(Journalled::No)
     }
 }

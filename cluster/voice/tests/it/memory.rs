@@ -48,6 +48,7 @@ async fn a_call_that_comes_in_waits_for_its_answer() {
         to: Party::default(),
         source: IpAddr::V4(Ipv4Addr::LOCALHOST),
         sip_call_id: "c".into(),
+        dialog: Default::default(),
     };
     engine.ring_in(side.platform.as_ref(), incoming).await.unwrap();
     assert_eq!(side.call().await.leg, leg);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use protocol::ports::voice::{
-    Caller, Command, Contact, Dial, DialogJournal, EndedBy, Gate, Incoming, LegEvent, LegId, Origin, Report,
-    Secret, Transport, VoiceEngine, VoiceHost,
+    Caller, Command, Contact, Dial, DialogJournal, EndedBy, Gate, Incoming, Journalled, LegEvent, LegId,
+    Origin, Report, Secret, Transport, VoiceEngine, VoiceHost,
 };
 use protocol::{Error, Result, Status};
 use rand::Rng;
@@ -53,11 +53,12 @@ impl VoiceHost for Platform {
         Ok(bound.clone())
     }
 
-    async fn incoming(&self, incoming: Incoming) -> Result<()> {
+    async fn incoming(&self, incoming: Incoming) -> Result<Journalled> {
         if let Some(status) = self.refusal {
             return Err(Error::new(status, "REFUSED", "refused by the test"));
         }
-        self.calls.send(incoming).map_err(Error::internal)
+        self.calls.send(incoming).map_err(Error::internal)?;
+        Ok(Journalled::No)
     }
 }
 
@@ -115,6 +116,10 @@ impl DialogJournal for Journal {
             std::future::pending::<()>().await;
         }
         Ok(())
+    }
+
+    async fn put_soon(&self, leg: LegId, state: Bytes) -> Result<()> {
+        self.put(leg, state).await
     }
 
     async fn erase(&self, leg: LegId) -> Result<()> {

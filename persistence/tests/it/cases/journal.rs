@@ -31,12 +31,12 @@ pub(super) async fn entries(store: Arc<dyn Store>) {
     assert_eq!(store.children("dialog", parent).await.unwrap(), [first.clone(), second.clone()]);
     assert_eq!(store.entry("flow", first.id).await.unwrap(), Some(other.clone()));
 
-    // a put replaces the whole entry and keeps its place
-    let moved = Entry { node: "b".into(), parent: Uuid::nil(), data: json!({"cseq": 2}), ..first.clone() };
+    // a put replaces the entry and keeps its place and its parent
+    let moved = Entry { node: "b".into(), data: json!({"cseq": 2}), ..first.clone() };
     change(&store, vec![Journal::Put(moved.clone())]).await;
     assert_eq!(store.entry("dialog", first.id).await.unwrap(), Some(moved.clone()));
     assert_eq!(store.journal("dialog", Some("b")).await.unwrap(), [moved.clone(), second.clone()]);
-    assert_eq!(store.children("dialog", parent).await.unwrap(), [second]);
+    assert_eq!(store.children("dialog", parent).await.unwrap(), [moved, second]);
 
     let erase = Journal::Erase { kind: "dialog", id: first.id };
     change(&store, vec![erase.clone(), erase]).await;

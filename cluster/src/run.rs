@@ -15,8 +15,15 @@ use proto::admin::v1::{Act, Fault, HinderActorRequest};
 /// What a command that failed ends with.
 const FAILED: u8 = 1;
 
+/// Media, signalling and SQLite have threads of their own. One worker for each processor would be one too many: it is
+/// woken for every answer of those, to find that another has taken it.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1)
+}
+
 pub fn run(cli: Cli) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return fail(&Error::internal(error)),
     };

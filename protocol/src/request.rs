@@ -91,6 +91,16 @@ pub enum Op {
     Ask(&'static Verb),
 }
 
+impl Op {
+    /// Of the item that it is about.
+    pub fn id(&self) -> Option<Uuid> {
+        match self {
+            Op::Get(id) | Op::Update(id) | Op::Delete(id) | Op::Verb(id, _) => Some(*id),
+            Op::List(_) | Op::Create | Op::Ask(_) => None,
+        }
+    }
+}
+
 /// Whose request it is and until when its answer matters. Handed down the chain unchanged.
 #[derive(Clone, Debug)]
 pub struct Context {

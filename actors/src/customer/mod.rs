@@ -100,10 +100,10 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .on(&customers, billing_account::set_billing_account)
         .on(&customers, identity_verification::set_identity_verification)
         .direct(&customers, profile::profile)
-        .on(&customers, standing::standing)
+        .direct(&customers, standing::standing)
         .ask(&customers, found::found)
         .resource(&ACCESSKEY)
         .create(&customers, accesskey::create)
-        .ask(&customers, read_key::read_key)
+        .ask_direct(&customers, read_key::read_key)
         .follow(&customers, "customer_deleted", "customer_deleted", customer_deleted::delete_keys)
 }

@@ -53,7 +53,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .resource(&DIRECT)
         .ask(&directs, name::name)
         .ask(&directs, unname::unname)
-        .ask(&directs, find::find)
+        .ask_direct(&directs, find::find)
         .follow(&directs, "customer_deleted", "customer_deleted", customer_deleted::delete_all);
     ENDS.into_iter().fold(domain, |domain, end| domain.follow(&directs, end, end, resource_deleted::delete))
 }

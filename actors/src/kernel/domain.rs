@@ -17,7 +17,15 @@ use super::live::{Live, Living};
 use super::{Child, Rows};
 
 type Reply = BoxFuture<'static, Result<Value>>;
-type Handler = Box<dyn Fn(Context, Uuid, Value) -> Reply + Send + Sync>;
+pub(super) type Handler = Arc<dyn Fn(Context, Uuid, Value) -> Reply + Send + Sync>;
+/// Who carries a request out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    Worker,
+    /// Whoever asks, in its own task.
+    Asker,
+}
+
 /// Told by the event alone.
 type Wanted = fn(&Event) -> bool;
 type Take = Box<dyn Fn(Arc<Event>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
@@ -49,8 +57,7 @@ pub struct Domain {
     /// Domains whose answers this one waits for. Their graph has no cycle: upwards only by event.
     pub asks: &'static [&'static str],
     deps: Deps,
-    handlers: HashMap<(&'static str, Slot), Handler>,
-    direct: HashMap<(&'static str, Slot), Handler>,
+    handlers: HashMap<(&'static str, Slot), (Handler, By)>,
     followers: Vec<Follower>,
     homes: HashMap<&'static str, Home>,
     journal: Vec<&'static str>,
@@ -66,7 +73,6 @@ impl Domain {
             asks: &[],
             deps: deps.clone(),
             handlers: HashMap::new(),
-            direct: HashMap::new(),
             followers: Vec::new(),
             homes: HashMap::new(),
             journal: Vec::new(),
@@ -112,7 +118,7 @@ impl Domain {
         F: Future<Output = Result<C::Reply>> + Send + 'static,
     {
         let (key, handler) = self.verb::<S, C, F>(state, handle);
-        self.handlers.insert(key, handler);
+        self.handlers.insert(key, (handler, By::Worker));
         self
     }
 
@@ -128,7 +134,7 @@ impl Domain {
         F: Future<Output = Result<C::Reply>> + Send + 'static,
     {
         let (key, handler) = self.verb::<S, C, F>(state, handle);
-        self.direct.insert(key, handler);
+        self.handlers.insert(key, (handler, By::Asker));
         self
     }
 
@@ -138,14 +144,19 @@ impl Domain {
         S: Send + Sync + 'static,
         F: Future<Output = Result<C::Reply>> + Send + 'static,
     {
-        let (state, verb) = (state.clone(), const { &C::VERB });
-        let handler: Handler = Box::new(move |context, _, body| {
-            let state = state.clone();
-            Box::pin(async move { encode(handle(state, context, decode(body)?).await?) })
-        });
-        let key = (self.last().resource.name, Slot::Ask(verb.method, verb.name));
-        self.handlers.insert(key, handler);
-        self.last_mut().asks.push(verb);
+        let (key, handler) = self.question::<S, C, F>(state, handle);
+        self.handlers.insert(key, (handler, By::Worker));
+        self
+    }
+
+    /// As [`Domain::ask`], for a handler that takes no worker, because it only reads.
+    pub fn ask_direct<S, C: Command, F>(mut self, state: &Arc<S>, handle: fn(Arc<S>, Context, C) -> F) -> Self
+    where
+        S: Send + Sync + 'static,
+        F: Future<Output = Result<C::Reply>> + Send + 'static,
+    {
+        let (key, handler) = self.question::<S, C, F>(state, handle);
+        self.handlers.insert(key, (handler, By::Asker));
         self
     }
 
@@ -156,11 +167,11 @@ impl Domain {
         F: Future<Output = Result<Value>> + Send + 'static,
     {
         let (state, resource) = (state.clone(), self.last().resource);
-        let handler: Handler = Box::new(move |context, _, body| {
+        let handler: Handler = Arc::new(move |context, _, body| {
             let state = state.clone();
             Box::pin(async move { handle(state, context, resource.pick_new(&body)?).await })
         });
-        self.handlers.insert((resource.name, Slot::Create), handler);
+        self.handlers.insert((resource.name, Slot::Create), (handler, By::Worker));
         self
     }
 
@@ -171,12 +182,12 @@ impl Domain {
         F: Future<Output = Result<Row>> + Send + 'static,
     {
         let (state, resource) = (state.clone(), self.last().resource);
-        let handler: Handler = Box::new(move |context, id, body| {
+        let handler: Handler = Arc::new(move |context, id, body| {
             let state = state.clone();
             let patch = resource.pick(&body, |field| field.update);
             Box::pin(async move { handle(state, context, id, patch?).await.map(Value::Object) })
         });
-        self.handlers.insert((resource.name, Slot::Update), handler);
+        self.handlers.insert((resource.name, Slot::Update), (handler, By::Worker));
         self
     }
 
@@ -187,11 +198,11 @@ impl Domain {
         F: Future<Output = Result<Row>> + Send + 'static,
     {
         let (state, resource) = (state.clone(), self.last().resource);
-        let handler: Handler = Box::new(move |context, id, _| {
+        let handler: Handler = Arc::new(move |context, id, _| {
             let state = state.clone();
             Box::pin(async move { handle(state, context, id).await.map(Value::Object) })
         });
-        self.handlers.insert((resource.name, Slot::Delete), handler);
+        self.handlers.insert((resource.name, Slot::Delete), (handler, By::Worker));
         self
     }
 
@@ -245,12 +256,30 @@ impl Domain {
         F: Future<Output = Result<C::Reply>> + Send + 'static,
     {
         let (state, verb) = (state.clone(), const { &C::VERB });
-        let handler: Handler = Box::new(move |context, id, body| {
+        let handler: Handler = Arc::new(move |context, id, body| {
             let state = state.clone();
             Box::pin(async move { encode(handle(state, context, id, decode(body)?).await?) })
         });
         self.last_mut().verbs.push(verb);
         ((self.last().resource.name, Slot::Verb(verb.method, verb.name)), handler)
+    }
+
+    fn question<S, C: Command, F>(
+        &mut self,
+        state: &Arc<S>,
+        handle: fn(Arc<S>, Context, C) -> F,
+    ) -> ((&'static str, Slot), Handler)
+    where
+        S: Send + Sync + 'static,
+        F: Future<Output = Result<C::Reply>> + Send + 'static,
+    {
+        let (state, verb) = (state.clone(), const { &C::VERB });
+        let handler: Handler = Arc::new(move |context, _, body| {
+            let state = state.clone();
+            Box::pin(async move { encode(handle(state, context, decode(body)?).await?) })
+        });
+        self.last_mut().asks.push(verb);
+        ((self.last().resource.name, Slot::Ask(verb.method, verb.name)), handler)
     }
 
     fn last(&self) -> &Entry {
@@ -290,30 +319,28 @@ impl Domain {
         self.homes.values().for_each(Home::recover);
     }
 
-    /// The answer of a verb that needs no worker, if the request is one.
-    pub(super) fn at_once(&self, request: &Request) -> Option<Reply> {
-        let Op::Verb(id, verb) = request.op else { return None };
-        let handler = self.direct.get(&(request.resource.name, slot(verb)))?;
-        Some(handler(request.context.clone(), id, request.body.clone()))
+    /// The handler of this request, if it has one of its own.
+    pub(super) fn handler(&self, request: &Request) -> Option<&(Handler, By)> {
+        let slot = match request.op {
+            Op::Create => Slot::Create,
+            Op::Update(_) => Slot::Update,
+            Op::Delete(_) => Slot::Delete,
+            Op::Verb(_, verb) => slot(verb),
+            Op::Ask(verb) => Slot::Ask(verb.method, verb.name),
+            Op::Get(_) | Op::List(_) => return None,
+        };
+        self.handlers.get(&(request.resource.name, slot))
     }
 
     pub(super) async fn look(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Arc<Row>> {
         self.rows(resource).look(scope, id).await
     }
 
-    pub(super) async fn serve(&self, request: Request) -> Result<Value> {
-        let (id, slot) = match request.op {
-            Op::Create => (Uuid::nil(), Slot::Create),
-            Op::Update(id) => (id, Slot::Update),
-            Op::Delete(id) => (id, Slot::Delete),
-            Op::Verb(id, verb) => (id, slot(verb)),
-            Op::Ask(verb) => (Uuid::nil(), Slot::Ask(verb.method, verb.name)),
-            Op::Get(_) | Op::List(_) => return self.plain(request).await,
-        };
-        match self.handlers.get(&(request.resource.name, slot)) {
-            Some(handler) => handler(request.context, id, request.body).await,
-            None => self.plain(request).await,
-        }
+    pub(super) async fn serve(&self, request: Request, handler: Option<Handler>) -> Result<Value> {
+        // boxed, because it is large, and what is not would carry the room for it from hand to hand
+        let Some(handler) = handler else { return Box::pin(self.plain(request)).await };
+        let id = request.op.id().unwrap_or_default();
+        handler(request.context, id, request.body).await
     }
 
     async fn plain(&self, request: Request) -> Result<Value> {

@@ -19,8 +19,8 @@ use tokio::time::{Duration, Instant, timeout_at};
 use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
 
-use super::Domain;
 use super::child::{Child, Halt, Started};
+use super::domain::{By, Domain, Handler};
 use super::fault::{Faults, Message};
 use super::figures::{Figures, Queued};
 use super::inside::Inside;
@@ -42,7 +42,7 @@ pub(super) struct Envelope {
 }
 
 enum Work {
-    Request(Box<Request>, oneshot::Sender<Result<Value>>),
+    Request(Box<Request>, Option<Handler>, oneshot::Sender<Result<Value>>),
     Event(&'static str, Arc<Event>, Instant, oneshot::Sender<Result<()>>),
 }
 
@@ -50,12 +50,14 @@ type Pool = ActorRef<FactoryMessage<Uuid, Envelope>>;
 
 /// A handle that outlives the actors behind it: the supervisor swaps in the replacement.
 #[derive(Clone)]
-pub struct Mailbox {
+pub struct Mailbox(Arc<Door>);
+
+struct Door {
     domain: Arc<Domain>,
-    pool: Arc<RwLock<Option<Pool>>>,
+    pool: RwLock<Option<Pool>>,
     credits: Arc<Semaphore>,
     event_credits: Arc<Semaphore>,
-    figures: Arc<Figures>,
+    figures: Figures,
     /// Requests that wait in live things, or for the store, instead of the pool.
     direct: Inside,
     faults: Arc<Faults>,
@@ -63,34 +65,34 @@ pub struct Mailbox {
 
 impl Mailbox {
     pub fn new(domain: Arc<Domain>) -> Self {
-        Mailbox {
-            figures: Arc::new(Figures::new(domain.name, CREDITS)),
+        Mailbox(Arc::new(Door {
+            figures: Figures::new(domain.name, CREDITS),
             domain,
-            pool: Arc::default(),
+            pool: RwLock::default(),
             credits: Arc::new(Semaphore::new(CREDITS)),
             event_credits: Arc::new(Semaphore::new(EVENT_CREDITS)),
             direct: Inside::default(),
             faults: Arc::default(),
-        }
+        }))
     }
 
     pub fn domain(&self) -> &Arc<Domain> {
-        &self.domain
+        &self.0.domain
     }
 
     /// Requests accepted and not yet answered.
     pub fn depth(&self) -> usize {
-        CREDITS - self.credits.available_permits()
+        CREDITS - self.0.credits.available_permits()
     }
 
     fn waiting(&self) -> Waiting {
-        let requests = self.depth().saturating_sub(self.direct.count());
-        Waiting { requests, events: EVENT_CREDITS - self.event_credits.available_permits() }
+        let requests = self.depth().saturating_sub(self.0.direct.count());
+        Waiting { requests, events: EVENT_CREDITS - self.0.event_credits.available_permits() }
     }
 
     /// Waits until a request would be accepted: a consumer of a queue takes no more than that.
     pub async fn ready(&self) {
-        let _ = self.credits.acquire().await;
+        let _ = self.0.credits.acquire().await;
     }
 
     /// Does its pool run? While the domain is down, everything is refused.
@@ -104,7 +106,7 @@ impl Mailbox {
         let counted = self.counted(async {
             let credit = self.credit()?;
             match self.elsewhere(&request).await? {
-                Some(node) => self.domain.send(&node, request).await,
+                Some(node) => self.0.domain.send(&node, request).await,
                 None => self.answer(request, credit).await,
             }
         });
@@ -126,54 +128,59 @@ impl Mailbox {
     }
 
     pub(super) fn figures(&self) -> &Figures {
-        &self.figures
+        &self.0.figures
     }
 
     async fn counted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let (since, span) = (Instant::now(), info_span!("domain", service = self.domain.name));
+        let (since, span) = (Instant::now(), info_span!("domain", service = self.0.domain.name));
         let done = work.instrument(span.clone()).await;
-        self.figures.answered(&span, since, &done);
+        self.0.figures.answered(&span, since, &done);
         done
     }
 
     async fn elsewhere(&self, request: &Request) -> Result<Option<String>> {
         // most resources live nowhere, and a timer for nothing is not free
-        let Some(elsewhere) = self.domain.elsewhere(request) else { return Ok(None) };
+        let Some(elsewhere) = self.0.domain.elsewhere(request) else { return Ok(None) };
         timeout_at(request.context.deadline, elsewhere).await.map_err(|_| Error::timeout())?
     }
 
     fn credit(&self) -> Result<OwnedSemaphorePermit> {
-        self.credits.clone().try_acquire_owned().map_err(|_| refused(self.domain.name))
+        self.0.credits.clone().try_acquire_owned().map_err(|_| refused(self.0.domain.name))
     }
 
     async fn answer(&self, request: Request, credit: OwnedSemaphorePermit) -> Result<Value> {
         let deadline = request.context.deadline;
         if let Op::Get(id) = request.op {
-            let row = self.row(request.resource, id, &request.context).await?;
+            let row = Box::pin(self.row(request.resource, id, &request.context)).await?;
             return Ok(Value::Object(Arc::unwrap_or_clone(row)));
         }
-        if let Some(verb) = self.domain.at_once(&request) {
-            // it waits in the mailbox of a live thing
-            return self.in_place(deadline, verb).await;
-        }
+        let handler = match self.0.domain.handler(&request) {
+            // it only reads, or waits in the mailbox of a live thing
+            Some((handler, By::Asker)) => {
+                let work = self.0.domain.serve(request, Some(handler.clone()));
+                return self.in_place(deadline, work).await;
+            }
+            Some((handler, By::Worker)) => Some(handler.clone()),
+            None => None,
+        };
         let (reply, answer) = oneshot::channel();
-        let (key, work) = (request.key(), Work::Request(Box::new(request), reply));
-        let turn = self.faults.pass(Message::Request, deadline).await?;
-        self.send(key, Envelope { work, waits: self.figures.waits(), _credit: credit })?;
+        let (key, work) = (request.key(), Work::Request(Box::new(request), handler, reply));
+        let turn = self.0.faults.pass(Message::Request, deadline).await?;
+        self.send(key, Envelope { work, waits: self.0.figures.waits(), _credit: credit })?;
         drop(turn);
         answered(deadline, answer).await
     }
 
     /// One row is there at once or takes one short question to the store, so the way to a worker would cost more.
     async fn row(&self, resource: &'static Resource, id: Uuid, by: &Context) -> Result<Arc<Row>> {
-        drop(self.faults.pass(Message::Request, by.deadline).await?);
+        drop(self.0.faults.pass(Message::Request, by.deadline).await?);
         self.with_pool(is_active)?;
-        self.in_place(by.deadline, self.domain.look(resource, by.scope, id)).await
+        self.in_place(by.deadline, self.0.domain.look(resource, by.scope, id)).await
     }
 
     /// Does work that takes no worker, in the task of its caller.
     async fn in_place<T>(&self, deadline: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let _inside = self.direct.enter();
+        let _inside = self.0.direct.enter();
         let done = timeout_at(deadline, AssertUnwindSafe(work).catch_unwind()).await;
         let done = done.map_or_else(|_| Err(Error::timeout()), |done| done.unwrap_or_else(|_| Err(lost())));
         done.map_err(Error::begun)
@@ -187,12 +194,12 @@ impl Mailbox {
         deadline: Instant,
     ) -> Result<()> {
         let credit =
-            self.event_credits.clone().acquire_owned().await.map_err(|_| refused(self.domain.name))?;
+            self.0.event_credits.clone().acquire_owned().await.map_err(|_| refused(self.0.domain.name))?;
         let key = event.lane();
         let (reply, answer) = oneshot::channel();
         let work = Work::Event(name, event, deadline, reply);
-        let turn = self.faults.pass(Message::Event, deadline).await?;
-        self.send(key, Envelope { work, waits: self.figures.waits(), _credit: credit })?;
+        let turn = self.0.faults.pass(Message::Event, deadline).await?;
+        self.send(key, Envelope { work, waits: self.0.figures.waits(), _credit: credit })?;
         drop(turn);
         answered(deadline, answer).await
     }
@@ -204,7 +211,7 @@ impl Mailbox {
 
     /// The actors behind this mailbox; false means that they take no requests.
     fn with_pool(&self, takes: impl FnOnce(&Pool) -> bool) -> Result<()> {
-        let pool = self.pool.read().expect("nothing panics while it holds the mailbox");
+        let pool = self.0.pool.read().expect("nothing panics while it holds the mailbox");
         match pool.as_ref().map(takes) {
             Some(true) => Ok(()),
             Some(false) => Err(Error::unbegun("the domain is restarting")),
@@ -220,7 +227,7 @@ impl Mailbox {
             let (depth, waiting) = (mailbox.clone(), mailbox.clone());
             branch.depth(move || depth.depth());
             branch.waiting(move || waiting.waiting());
-            branch.faults(&mailbox.faults);
+            branch.faults(&mailbox.0.faults);
             async move {
                 let pool = mailbox.start(parent).await?;
                 let cell = pool.get_cell();
@@ -231,7 +238,7 @@ impl Mailbox {
     }
 
     async fn start(self, parent: ActorCell) -> Result<Pool, SpawnErr> {
-        let domain = self.domain.clone();
+        let domain = self.0.domain.clone();
         let build = ractor::factory::worker_builder(move |_| (Server { domain: domain.clone() }, ()));
         let args = FactoryArguments::builder()
             .worker_builder(Box::new(build))
@@ -243,7 +250,7 @@ impl Mailbox {
         let factory =
             Factory::<Uuid, Envelope, (), Server, StickyQueuerRouting<_, _>, DefaultQueue<_, _>>::default();
         let (pool, _) = Actor::spawn_linked(None, factory, args, parent).await?;
-        *self.pool.write().expect("nothing panics while it holds the mailbox") = Some(pool.clone());
+        *self.0.pool.write().expect("nothing panics while it holds the mailbox") = Some(pool.clone());
         Ok(pool)
     }
 }
@@ -294,10 +301,10 @@ impl Worker for Server {
         let span = job.msg.waits.begun();
         match job.msg.work {
             // nobody waits for it any more: it would only make the next one late too
-            Work::Request(_, reply) if reply.is_closed() => {}
-            Work::Request(request, reply) => {
+            Work::Request(_, _, reply) if reply.is_closed() => {}
+            Work::Request(request, handler, reply) => {
                 let limit = request.context.deadline + GRACE;
-                let done = ended(limit, self.domain.serve(*request)).instrument(span).await;
+                let done = ended(limit, self.domain.serve(*request, handler)).instrument(span).await;
                 drop(reply.send(done.map_err(Error::begun)));
             }
             Work::Event(_, _, _, reply) if reply.is_closed() => {}

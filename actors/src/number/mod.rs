@@ -67,7 +67,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .on(&numbers, metadata::set_metadata)
         .ask(&numbers, available::available)
         .ask(&numbers, enter::enter)
-        .ask(&numbers, find::find)
+        .ask_direct(&numbers, find::find)
         .follow(&numbers, "flow_deleted", "flow_deleted", flow_deleted::clear)
         .follow(&numbers, "customer_deleted", "customer_deleted", customer_deleted::delete_all)
 }

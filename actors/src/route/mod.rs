@@ -84,9 +84,9 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .resource(&PROVIDER)
         .update(&routes, provider::update)
         .on(&routes, report::report)
-        .ask(&routes, carrier::find)
+        .ask_direct(&routes, carrier::find)
         .resource(&ROUTE)
         .create(&routes, create::create)
-        .ask(&routes, find::find)
+        .ask_direct(&routes, find::find)
         .follow(&routes, "customer_deleted", "customer_deleted", customer_deleted::delete_all)
 }

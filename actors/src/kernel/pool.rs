@@ -4,9 +4,11 @@
 //! every envelope carries a credit; no credit, no entry, and the caller hears so at once.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::{Arc, RwLock};
+use std::task::Poll;
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, poll};
 use protocol::{Context, Error, Event, Op, Request, Resource, Result, Row};
 use ractor::factory::{
     DiscardHandler, DiscardReason, Factory, FactoryArguments, FactoryMessage, Job, JobOptions, Worker,
@@ -181,8 +183,8 @@ impl Mailbox {
     /// Does work that takes no worker, in the task of its caller.
     async fn in_place<T>(&self, deadline: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
         let _inside = self.0.direct.enter();
-        let done = timeout_at(deadline, AssertUnwindSafe(work).catch_unwind()).await;
-        let done = done.map_or_else(|_| Err(Error::timeout()), |done| done.unwrap_or_else(|_| Err(lost())));
+        let done = in_time(deadline, AssertUnwindSafe(work).catch_unwind()).await;
+        let done = done.map_or_else(|| Err(Error::timeout()), |done| done.unwrap_or_else(|_| Err(lost())));
         done.map_err(Error::begun)
     }
 
@@ -319,10 +321,19 @@ impl Worker for Server {
 }
 
 async fn ended<T>(limit: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
-    timeout_at(limit, work).await.unwrap_or_else(|_| {
+    in_time(limit, work).await.unwrap_or_else(|| {
         tracing::error!("work that did not end was dropped");
         Err(Error::timeout())
     })
+}
+
+/// What is done at its first step needs no timer.
+async fn in_time<T>(limit: Instant, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    match poll!(&mut work) {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => timeout_at(limit, work).await.ok(),
+    }
 }
 
 struct Refuse;

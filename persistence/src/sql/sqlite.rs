@@ -56,8 +56,8 @@ impl Dialect for Sqlite {
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
     /// For a limit that is a parameter and nothing else it prepares the statement anew, each time.
     const LIMIT: &'static str = "? + 0";
-    /// Its answers come from this machine's disk, however slow.
-    const SILENCE: Duration = Duration::from_secs(30);
+    /// It is never silent: it is at work or it has answered.
+    const SILENCE: Duration = Duration::MAX;
     /// What a statement keeps in case it fails is small, and else a file is made for it.
     const SETUP: &'static [&'static str] = &["PRAGMA temp_store = MEMORY"];
     const OPTIONS: &'static str = "";

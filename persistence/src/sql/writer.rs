@@ -31,6 +31,8 @@ const COMPANY: Duration = Duration::from_millis(100);
 /// Jobs that wait. Beyond that callers wait for a place, and not for long.
 const QUEUE: usize = 4 * MOST;
 const PLACE_LIMIT: Duration = Duration::from_secs(5);
+/// Of a database whose answers come from this machine's disk, however slow. The writer goes on with it.
+const DISK_LIMIT: Duration = Duration::from_secs(30);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// A connection that was used a moment ago needs no ping: it would double the cost of a question.
 pub(super) const TRUSTED: Duration = Duration::from_secs(1);
@@ -73,7 +75,9 @@ impl Writer {
     pub(super) async fn commit(&self, (job, outcome): (Job, Answer)) -> Result<()> {
         self.accept(job).await?;
         let answered = async { outcome.await.unwrap_or_else(|_| Err(failure::closed())) };
-        let Some(pulse) = &self.pulse else { return answered.await };
+        let Some(pulse) = &self.pulse else {
+            return timeout(DISK_LIMIT, answered).await.unwrap_or_else(|_| Err(failure::silent()));
+        };
         let asked = pulse.ask();
         tokio::select! {
             outcome = answered => {

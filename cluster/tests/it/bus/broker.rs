@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 use tokio::sync::OnceCell;
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, sleep, timeout};
 use uuid::Uuid;
 
 /// A first start on a busy machine.
@@ -124,7 +124,7 @@ impl RabbitMq {
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
             .kill_on_drop(true)
             .output();
-        let done = tokio::time::timeout(START_LIMIT, done).await.expect("it is told").unwrap();
+        let done = timeout(START_LIMIT, done).await.expect("it is told").unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
@@ -138,7 +138,9 @@ impl RabbitMq {
         let until = Instant::now() + START_LIMIT;
         let url = self.url("t0");
         while Instant::now() < until {
-            if lapin::Connection::connect(&url, lapin::ConnectionProperties::default()).await.is_ok() {
+            // one that has just been started may take a connection and say nothing on it
+            let connect = lapin::Connection::connect(&url, lapin::ConnectionProperties::default());
+            if matches!(timeout(HANG_LIMIT, connect).await, Ok(Ok(_))) {
                 return true;
             }
             sleep(Duration::from_millis(100)).await;

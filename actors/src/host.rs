@@ -93,6 +93,11 @@ pub(crate) fn kept(leg: LegId, node: &str, dialog: String) -> Unit {
     Unit { journal: vec![Journal::Put(entry)], ..Unit::default() }
 }
 
+/// The leg has no dialog any more.
+pub(crate) fn erased(leg: LegId) -> Unit {
+    Unit { journal: vec![Journal::Erase { kind: DIALOG, id: leg }], ..Unit::default() }
+}
+
 /// The engine's journal over the store of this node. It is there before the domains are.
 pub struct Dialogs {
     pub store: std::sync::Arc<dyn protocol::ports::Store>,
@@ -110,8 +115,7 @@ impl DialogJournal for Dialogs {
     }
 
     async fn erase(&self, leg: LegId) -> Result<()> {
-        let erase = Journal::Erase { kind: DIALOG, id: leg };
-        self.store.commit_soon(Unit { journal: vec![erase], ..Unit::default() }).await
+        self.store.commit_soon(erased(leg)).await
     }
 
     async fn all(&self) -> Result<Vec<(LegId, Bytes)>> {

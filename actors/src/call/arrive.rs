@@ -15,7 +15,7 @@ use super::session::Msg;
 use crate::billing::api::{ACCOUNT, ReserveCall};
 use crate::customer::api::{CUSTOMER, ReadProfile};
 use crate::direct::api::{DIRECT, FindDirect, Named};
-use crate::host::kept;
+use crate::host::{erased, kept};
 use crate::number::api::{FindNumber, NUMBER};
 use crate::registrar::api::{EXTENSION, FindExtension};
 
@@ -83,7 +83,12 @@ async fn store(calls: &Arc<Calls>, by: &Context, arrive: &Arrive, plan: Plan) ->
     let mut unit = kept(arrive.leg, &arrive.node, arrive.dialog.clone());
     let row = calls.rows().draft(&mut unit, row, by)?;
     calls.live.stored(calls.deps.store.commit(unit).await)?;
-    calls.enliven(row, Msg::Wait).await
+    if calls.deps.voice.state(arrive.leg).is_some() {
+        return calls.enliven(row, Msg::Wait).await;
+    }
+    // it took so long that the caller was refused meanwhile: a dialog that is kept would ring at the next start
+    calls.deps.store.commit_soon(erased(arrive.leg)).await?;
+    calls.enliven(row, Msg::Resume).await
 }
 
 async fn from_phone(calls: &Calls, arrive: &Arrive, id: Uuid, customer: Uuid) -> Result<Plan> {

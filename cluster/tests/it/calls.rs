@@ -1,5 +1,7 @@
 //! Calls between real phones through a whole node.
 
+mod late;
+
 use protocol::ports::voice::{CAUSE_BUSY, CAUSE_NORMAL, LegEvent, LegId, Transport};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};

@@ -259,6 +259,8 @@ async fn begin(
     };
     let kept = shared.outside.incoming(incoming).await;
     if kept.as_ref().is_err_and(may_be_kept) {
+        // in this order: who stores the dialog only now finds no leg, and erases it
+        shared.legs.remove(&id);
         let _ = shared.outside.erase(id).await;
     }
     Ok((dialog, handle, kept?))

@@ -37,8 +37,3 @@ fn through(relay: &Relay, url: &str) -> String {
 fn late(since: Instant) -> bool {
     since.elapsed() > REFUSED_WITHIN
 }
-
-/// What whoever runs a test by hand wants of it.
-fn asked(name: &str) -> Option<usize> {
-    std::env::var(name).ok()?.parse().ok()
-}

@@ -176,11 +176,16 @@ static BLOCKS: Mutex<u16> = Mutex::new(0);
 
 /// 200 ports for media.
 pub(crate) fn free_block() -> u16 {
+    free_blocks(1)
+}
+
+/// So many times 200 ports for media, one after the other.
+pub(crate) fn free_blocks(count: u16) -> u16 {
     let mut next = BLOCKS.lock().unwrap();
     loop {
-        *next += 1;
-        let first = 18_000 + (*next % 70) * 200;
-        if (first..first + 200).step_by(20).all(|port| UdpSocket::bind((HERE, port)).is_ok()) {
+        let first = 18_000 + (*next % (71 - count)) * 200;
+        *next += count;
+        if (first..first + count * 200).step_by(20).all(|port| UdpSocket::bind((HERE, port)).is_ok()) {
             return first;
         }
     }

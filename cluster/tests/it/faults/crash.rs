@@ -1,19 +1,21 @@
 //! One of many calls crashes again and again, as by a bug: nobody else hears of it.
 
 use protocol::ports::voice::{CAUSE_NORMAL, LegEvent, LegId};
+use serde_json::Value;
 use tokio::time::{Duration, Instant, sleep, timeout};
 use voice::{Phone, PhoneEvent};
 
-use super::asked;
-use crate::calls::{all_over, ended, hears, phone, realm, rings, sees};
-use crate::platform::{PATIENCE, Platform};
+use super::crowd::{all_become, carrier, finish, place};
+use crate::calls::{ended, hears, phone, realm, rings, sees};
+use crate::market::Market;
+use crate::platform::{PATIENCE, Platform, free_blocks};
 
-/// As many as two cores carry in a debug build beside other tests: each is two calls of the platform, four legs with
-/// audio, and all of them are heard after each crash. `BRANCHLINE_TALKS` says otherwise, up to what there are ports for,
-/// and `BRANCHLINE_ROUNDS`.
+/// Each is two calls of the platform, and both sides are heard after each crash.
 const TALKS: usize = 10;
-const MOST: usize = 50;
-const ROUNDS: usize = 20;
+/// Calls that wait for a key.
+const WAITING: usize = 180;
+/// Crashes, each of another call.
+const ROUNDS: usize = 100;
 const TONES: [u16; 2] = [440, 1000];
 const AUDIBLE: f32 = -30.0;
 /// How often the others are listened to after a crash.
@@ -29,7 +31,7 @@ impl Crowd {
     async fn talks(platform: &Platform) -> Crowd {
         let ((alice, _), (bob, _)) = (phone(platform, "100").await, phone(platform, "200").await);
         let mut legs = Vec::new();
-        for _ in 0..asked("BRANCHLINE_TALKS").unwrap_or(TALKS).min(MOST) {
+        for _ in 0..TALKS {
             let near = alice.call(&format!("sip:200@{}", realm(platform))).await.unwrap();
             let far = rings(&bob).await;
             bob.answer(far).await.unwrap();
@@ -55,17 +57,17 @@ impl Crowd {
             assert!(there > AUDIBLE && here > AUDIBLE, "{there} dB, {here} dB");
         }
     }
+}
 
-    /// Nothing at all has happened to any call: no end, no hold, no new offer that was answered.
-    async fn nothing_happened(&self) {
-        for (name, phone) in [("alice", &self.alice), ("bob", &self.bob)] {
-            // what was told by now
-            while let Ok(event) = timeout(Duration::from_millis(20), phone.event()).await {
-                let event = event.expect("it runs");
-                let of_old =
-                    matches!(event, PhoneEvent::Call { event: LegEvent::Ringing | LegEvent::Answered, .. });
-                assert!(of_old, "{name}: {event:?}");
-            }
+/// Nothing at all has happened to any call of these phones: no end, no hold, no new offer that was answered.
+async fn nothing_happened(phones: [&Phone; 3]) {
+    for phone in phones {
+        // what was told by now
+        while let Ok(event) = timeout(Duration::from_millis(20), phone.event()).await {
+            let event = event.expect("it runs");
+            let of_old =
+                matches!(event, PhoneEvent::Call { event: LegEvent::Ringing | LegEvent::Answered, .. });
+            assert!(of_old, "{event:?}");
         }
     }
 }
@@ -85,27 +87,35 @@ async fn crash(platform: &Platform, call: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_crashes_disturbs_no_other() {
-    let platform = Platform::start().await;
+    let first = free_blocks(3);
+    let platform = Platform::with(|plan| plan.voice.rtp_ports = first..=first + 599).await;
+    let market =
+        Market::open(platform.api().with_key(&platform.operator().await), platform.api().clone()).await;
+    let carrier = carrier(2).await;
+    market.carrier(carrier.local().udp, 1).await;
+    market.pay(10.0).await;
+    let waiting = place(platform.api(), &carrier, WAITING).await;
     let crowd = Crowd::talks(&platform).await;
-    crowd.nothing_happened().await;
-    let count = 2 * crowd.legs.len();
-    let (_, page) = platform.get("calls?page_size=100").await;
-    let calls: Vec<&str> =
-        page["result"].as_array().unwrap().iter().map(|c| c["id"].as_str().unwrap()).collect();
-    assert_eq!(calls.len(), count);
-    for round in 0..asked("BRANCHLINE_ROUNDS").unwrap_or(ROUNDS) {
-        crash(&platform, calls[round % calls.len()]).await;
+    let phones = [&crowd.alice, &crowd.bob, &carrier];
+    nothing_happened(phones).await;
+    let calls = all_become(platform.api(), "calls", |call| call["status"] == "progressing").await;
+    assert_eq!(calls.len(), WAITING + 2 * TALKS);
+    let of_crashes = calls.iter().step_by(calls.len() / ROUNDS);
+    for call in of_crashes.map(|call| call["id"].as_str().unwrap()) {
+        crash(&platform, call).await;
         for _ in 0..LISTENS {
             crowd.all_hear().await;
             sleep(Duration::from_millis(20)).await;
         }
     }
-    crowd.nothing_happened().await;
+    nothing_happened(phones).await;
+    assert_eq!(finish(&carrier, &waiting).await, WAITING, "flows that went on with a key");
     for (near, far) in &crowd.legs {
         crowd.alice.hangup(*near, CAUSE_NORMAL).await.unwrap();
         ended(&crowd.bob, *far).await;
     }
-    let calls = all_over(&platform, count).await;
+    let over = |call: &Value| call["status"] == "hangup";
+    let calls = all_become(platform.api(), "calls", over).await;
     assert!(calls.iter().all(|call| call["hangup_reason"] == "normal"), "{calls:?}");
     platform.stop().await;
 }

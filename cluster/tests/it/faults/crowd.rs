@@ -7,18 +7,16 @@ use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep};
 use voice::{Phone, PhoneEvent};
 
-use super::asked;
+use crate::api::Api;
 use crate::bus::broker;
 use crate::calls::rings;
 use crate::mariadb::MariaDb;
 use crate::market::{CALLED, Market, RATE, to};
-use crate::platform::free_block;
+use crate::platform::free_blocks;
 use crate::survival::program::Program;
 
-/// As many as two cores carry in a debug build beside other tests. `BRANCHLINE_CALLS` says otherwise, up to what one
-/// page of a list shows and a node of the tests has ports for.
-const CALLS: usize = 50;
-const MOST: usize = 100;
+/// As many as a node of the tests has ports for.
+const CALLS: usize = 100;
 /// One in so many may be lost.
 const LOST: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,35 +32,58 @@ fn actions() -> Value {
     ])
 }
 
-/// A carrier's switch with room for all of them.
-async fn carrier() -> Phone {
-    let first = free_block();
-    let settings = voice::Settings { rtp_ports: first..=first + 199, ..voice::Settings::default() };
+/// A carrier's switch with room for so many times a hundred calls.
+pub(super) async fn carrier(hundreds: u16) -> Phone {
+    let first = free_blocks(hundreds);
+    let settings =
+        voice::Settings { rtp_ports: first..=first + hundreds * 200 - 1, ..voice::Settings::default() };
     Phone::start(settings).await.unwrap()
 }
 
-async fn place(program: &Program, carrier: &Phone) -> Vec<LegId> {
+/// All rows of a list, however many pages.
+pub(super) async fn every(api: &Api, path: &str) -> Vec<Value> {
+    let (mut rows, mut token) = (Vec::new(), String::new());
+    loop {
+        let (status, mut page) = api.get(&format!("{path}?page_size=100&page_token={token}")).await;
+        assert_eq!(status, 200, "{page}");
+        rows.append(page["result"].as_array_mut().unwrap());
+        token = page["next_page_token"].as_str().unwrap().to_owned();
+        if token.is_empty() {
+            return rows;
+        }
+    }
+}
+
+/// Until all rows of a list are so.
+pub(super) async fn all_become(api: &Api, path: &str, shall: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let limit = Instant::now() + PATIENCE;
+    loop {
+        let rows = every(api, path).await;
+        if rows.iter().all(&shall) {
+            return rows;
+        }
+        assert!(Instant::now() < limit, "not all {path} became so");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// So many calls that were answered and wait for a key.
+pub(super) async fn place(api: &Api, carrier: &Phone, count: usize) -> Vec<LegId> {
     let mut legs = Vec::new();
-    for _ in 0..asked("BRANCHLINE_CALLS").unwrap_or(CALLS).min(MOST) {
-        program.api.row("calls", to(CALLED, actions())).await;
+    for _ in 0..count {
+        api.row("calls", to(CALLED, actions())).await;
         let leg = rings(carrier).await;
         carrier.answer(leg).await.unwrap();
         legs.push(leg);
     }
-    let up =
-        |page: &Value| page["result"].as_array().unwrap().iter().all(|call| call["status"] == "progressing");
-    program.api.becomes("calls?page_size=100", up).await;
-    let waits = |page: &Value| {
-        let all = page["result"].as_array().unwrap();
-        all.iter().all(|flow| flow["current_action"]["type"] == "digits_receive")
-    };
-    program.api.becomes("activeflows?page_size=100", waits).await;
+    all_become(api, "calls", |call| call["status"] == "progressing").await;
+    all_become(api, "activeflows", |flow| flow["current_action"]["type"] == "digits_receive").await;
     legs
 }
 
 /// Every call does what it is told through this node.
 async fn obey(program: &Program) -> usize {
-    let rows = program.api.list("calls?page_size=100").await;
+    let rows = every(&program.api, "calls").await;
     let mut open: BTreeSet<String> = rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
     let limit = Instant::now() + PATIENCE;
     while !open.is_empty() && Instant::now() < limit {
@@ -77,7 +98,7 @@ async fn obey(program: &Program) -> usize {
 }
 
 /// Presses a key on each until its flow has answered and ended it: audio both ways, the flow and its end work.
-async fn finish(carrier: &Phone, legs: &[LegId]) -> usize {
+pub(super) async fn finish(carrier: &Phone, legs: &[LegId]) -> usize {
     let mut open: HashMap<LegId, String> = legs.iter().map(|leg| (*leg, String::new())).collect();
     let limit = Instant::now() + PATIENCE;
     let mut answered = 0;
@@ -124,10 +145,10 @@ async fn a_node_that_is_killed_with_many_calls_up_loses_none_and_each_is_charged
     let mut first = Program::with(&flags).await;
     let second = first.beside("second", &flags).await;
     let market = Market::open(first.operator.clone(), first.api.clone()).await;
-    let carrier = carrier().await;
+    let carrier = carrier(1).await;
     market.carrier(carrier.local().udp, 1).await;
     market.pay(10.0).await;
-    let legs = place(&first, &carrier).await;
+    let legs = place(&first.api, &carrier, CALLS).await;
     let killed = Instant::now();
     first.kill().await;
     let deaf = obey(&second).await;

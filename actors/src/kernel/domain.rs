@@ -12,7 +12,7 @@ use protocol::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::home::Home;
+use super::home::{Elsewhere, Home};
 use super::live::{Live, Living};
 use super::{Child, Rows};
 
@@ -290,13 +290,9 @@ impl Domain {
         self.entries.last_mut().expect("resource() comes before what belongs to it")
     }
 
-    /// The other node on which the item of this request lives, if there is one. `None`: nothing of it lives.
-    pub(super) fn elsewhere<'r>(
-        &'r self,
-        request: &'r Request,
-    ) -> Option<impl Future<Output = Result<Option<String>>> + use<'r>> {
-        let home = self.homes.get(request.resource.name)?;
-        Some(home.elsewhere(request, &self.deps))
+    /// The other node on which the item of this request lives, if there is one. `None`: it is here, or lives nowhere.
+    pub(super) fn elsewhere(&self, request: &Request) -> Option<Elsewhere<'_>> {
+        self.homes.get(request.resource.name)?.elsewhere(request, &self.deps)
     }
 
     pub(super) async fn send(&self, node: &str, request: Request) -> Result<Value> {
@@ -336,11 +332,12 @@ impl Domain {
         self.rows(resource).look(scope, id).await
     }
 
-    pub(super) async fn serve(&self, request: Request, handler: Option<Handler>) -> Result<Value> {
-        // boxed, because it is large, and what is not would carry the room for it from hand to hand
-        let Some(handler) = handler else { return Box::pin(self.plain(request)).await };
-        let id = request.op.id().unwrap_or_default();
-        handler(request.context, id, request.body).await
+    /// Boxed, because it is large: a worker and whoever asks would carry the room for it from hand to hand.
+    pub(super) fn serve(&self, request: Request, handler: Option<&Handler>) -> BoxFuture<'_, Result<Value>> {
+        match handler {
+            Some(handler) => handler(request.context, request.op.id().unwrap_or_default(), request.body),
+            None => Box::pin(self.plain(request)),
+        }
     }
 
     async fn plain(&self, request: Request) -> Result<Value> {

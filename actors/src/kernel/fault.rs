@@ -154,7 +154,14 @@ impl Faults {
     /// # Errors
     /// It is dropped, or its time is over before it comes in. Nothing was begun.
     pub(super) async fn pass(&self, message: Message, deadline: Instant) -> Result<Option<Turn<'_>>> {
-        let Some(standing) = self.standing() else { return Ok(None) };
+        match self.standing() {
+            None => Ok(None),
+            // boxed, because it is rare, and large beside nothing
+            Some(standing) => Box::pin(self.wait(standing, message, deadline)).await.map(Some),
+        }
+    }
+
+    async fn wait(&self, standing: Arc<Standing>, message: Message, deadline: Instant) -> Result<Turn<'_>> {
         // after the end of a delay there may still be some to wait behind
         let due = standing.meet(message, None)?.unwrap_or_else(Instant::now);
         let _late = self.late.enter();
@@ -163,11 +170,10 @@ impl Faults {
             sleep_until(due).await;
             turn
         };
-        let turn = timeout_at(deadline, late).await.map_err(|_| {
+        timeout_at(deadline, late).await.map_err(|_| {
             standing.timed_out(message);
             Error { unbegun: true, ..Error::timeout() }
-        })?;
-        Ok(Some(turn))
+        })
     }
 
     /// When a message to a live thing may be taken; `None`: at once.

@@ -1,11 +1,15 @@
 //! Which node a live thing is on. Whoever is asked about one that lives elsewhere sends the request there.
 
+use futures_util::future::BoxFuture;
 use protocol::{Kind, Op, Request, Resource, Result, Row, Scope, read};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::live::{Live, Living};
 use protocol::ports::Deps;
+
+/// The name of another node, if it is one.
+pub(super) type Elsewhere<'a> = BoxFuture<'a, Result<Option<String>>>;
 
 /// The live things that are rows of one resource: their column `node` says where they live, until their column
 /// `status` says that they are over.
@@ -38,12 +42,16 @@ impl Home {
         }
     }
 
-    /// The other node on which the item of this request lives, if there is one.
-    pub(super) async fn elsewhere(&self, request: &Request, deps: &Deps) -> Result<Option<String>> {
-        let (Op::Verb(id, _) | Op::Delete(id) | Op::Update(id)) = request.op else { return Ok(None) };
-        if (self.here)(id) {
-            return Ok(None);
+    /// The other node on which the item of this request lives, if it may be one.
+    pub(super) fn elsewhere<'a>(&'a self, request: &Request, deps: &'a Deps) -> Option<Elsewhere<'a>> {
+        let (Op::Verb(id, _) | Op::Delete(id) | Op::Update(id)) = request.op else { return None };
+        match (self.here)(id) {
+            true => None,
+            false => Some(Box::pin(self.whereabouts(id, deps))),
         }
+    }
+
+    async fn whereabouts(&self, id: Uuid, deps: &Deps) -> Result<Option<String>> {
         let row = deps.store.get(self.resource, Scope::Platform, id).await?;
         let node = row.as_ref().map(|row| self.node(row)).transpose()?.flatten();
         Ok(node.filter(|node| *node != deps.settings.node))

@@ -1,6 +1,7 @@
 //! Domains as data, the pool that serves them, the supervisor above both, and what keeps live things alive.
 
 mod child;
+mod crew;
 mod domain;
 mod fault;
 mod figures;
@@ -8,6 +9,7 @@ mod follow;
 mod heir;
 mod home;
 mod inside;
+mod lanes;
 mod lease;
 mod live;
 mod nursery;

@@ -1,7 +1,7 @@
 //! A domain's mailbox: bounded, ordered per key, side by side across keys.
 //!
-//! ractor never refuses a message, and a factory bounds its own queue but not the queue of one hot key. So
-//! every envelope carries a credit; no credit, no entry, and the caller hears so at once.
+//! ractor never refuses a message, so every envelope carries a credit; no credit, no entry, and the caller hears so at
+//! once. Its factory takes two messages more for each job than [`Crew`] does, and they cost more than a short job.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -10,22 +10,20 @@ use std::task::Poll;
 
 use futures_util::{FutureExt as _, poll};
 use protocol::{Context, Error, Event, Op, Request, Resource, Result, Row};
-use ractor::factory::{
-    DiscardHandler, DiscardReason, Factory, FactoryArguments, FactoryMessage, Job, JobOptions, Worker,
-    WorkerId, queues::DefaultQueue, routing::StickyQueuerRouting,
-};
-use ractor::{ACTIVE_STATES, Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Duration, Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
 
 use super::child::{Child, Halt, Started};
+use super::crew::{self, Crew, Shift};
 use super::domain::{By, Domain, Handler};
 use super::fault::{Faults, Message};
 use super::figures::{Figures, Queued};
 use super::inside::Inside;
+use super::task;
 use super::tree::{Kind, Waiting};
 
 /// Requests that one domain works on at the same time. They wait for the store, not for the processor.
@@ -37,7 +35,8 @@ const EVENT_CREDITS: usize = 256;
 /// Work that began in time may end late by so much. Then it is dropped: what hangs must not keep a worker.
 const GRACE: Duration = Duration::from_secs(30);
 
-pub(super) struct Envelope {
+struct Envelope {
+    domain: Arc<Domain>,
     work: Work,
     waits: Queued,
     _credit: OwnedSemaphorePermit,
@@ -48,15 +47,14 @@ enum Work {
     Event(&'static str, Arc<Event>, Instant, oneshot::Sender<Result<()>>),
 }
 
-type Pool = ActorRef<FactoryMessage<Uuid, Envelope>>;
-
 /// A handle that outlives the actors behind it: the supervisor swaps in the replacement.
 #[derive(Clone)]
 pub struct Mailbox(Arc<Door>);
 
 struct Door {
     domain: Arc<Domain>,
-    pool: RwLock<Option<Pool>>,
+    /// Of the pool that runs, or ran last.
+    crew: RwLock<Option<Arc<Crew<Envelope>>>>,
     credits: Arc<Semaphore>,
     event_credits: Arc<Semaphore>,
     figures: Figures,
@@ -70,7 +68,7 @@ impl Mailbox {
         Mailbox(Arc::new(Door {
             figures: Figures::new(domain.name, CREDITS),
             domain,
-            pool: RwLock::default(),
+            crew: RwLock::default(),
             credits: Arc::new(Semaphore::new(CREDITS)),
             event_credits: Arc::new(Semaphore::new(EVENT_CREDITS)),
             direct: Inside::default(),
@@ -99,7 +97,7 @@ impl Mailbox {
 
     /// Does its pool run? While the domain is down, everything is refused.
     pub fn is_up(&self) -> bool {
-        self.with_pool(is_active).is_ok()
+        self.is_up_or_why().is_ok()
     }
 
     /// Has the domain answer the request, on the node where its item lives. Full: `Unavailable` at once, and
@@ -135,7 +133,7 @@ impl Mailbox {
 
     async fn counted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let (since, span) = (Instant::now(), info_span!("domain", service = self.0.domain.name));
-        let done = work.instrument(span.clone()).await;
+        let done = pin!(work).instrument(span.clone()).await;
         self.0.figures.answered(&span, since, &done);
         done
     }
@@ -159,7 +157,7 @@ impl Mailbox {
         let handler = match self.0.domain.handler(&request) {
             // it only reads, or waits in the mailbox of a live thing
             Some((handler, By::Asker)) => {
-                let work = self.0.domain.serve(request, Some(handler.clone()));
+                let work = self.0.domain.serve(request, Some(handler));
                 return self.in_place(deadline, work).await;
             }
             Some((handler, By::Worker)) => Some(handler.clone()),
@@ -168,7 +166,7 @@ impl Mailbox {
         let (reply, answer) = oneshot::channel();
         let (key, work) = (request.key(), Work::Request(Box::new(request), handler, reply));
         let turn = self.0.faults.pass(Message::Request, deadline).await?;
-        self.send(key, Envelope { work, waits: self.0.figures.waits(), _credit: credit })?;
+        self.send(key, work, credit)?;
         drop(turn);
         answered(deadline, answer).await
     }
@@ -176,7 +174,7 @@ impl Mailbox {
     /// One row is there at once or takes one short question to the store, so the way to a worker would cost more.
     async fn row(&self, resource: &'static Resource, id: Uuid, by: &Context) -> Result<Arc<Row>> {
         drop(self.0.faults.pass(Message::Request, by.deadline).await?);
-        self.with_pool(is_active)?;
+        self.is_up_or_why()?;
         self.in_place(by.deadline, self.0.domain.look(resource, by.scope, id)).await
     }
 
@@ -201,20 +199,27 @@ impl Mailbox {
         let (reply, answer) = oneshot::channel();
         let work = Work::Event(name, event, deadline, reply);
         let turn = self.0.faults.pass(Message::Event, deadline).await?;
-        self.send(key, Envelope { work, waits: self.0.figures.waits(), _credit: credit })?;
+        self.send(key, work, credit)?;
         drop(turn);
         answered(deadline, answer).await
     }
 
-    fn send(&self, key: Uuid, msg: Envelope) -> Result<()> {
-        let job = Job { key, msg, options: JobOptions::default(), accepted: None };
-        self.with_pool(|pool| pool.cast(FactoryMessage::Dispatch(job)).is_ok())
+    fn send(&self, key: Uuid, work: Work, _credit: OwnedSemaphorePermit) -> Result<()> {
+        let envelope = || {
+            let (domain, waits) = (self.0.domain.clone(), self.0.figures.waits());
+            Envelope { domain, work, waits, _credit }
+        };
+        self.with_crew(|crew| crew.take(key, envelope()))
     }
 
-    /// The actors behind this mailbox; false means that they take no requests.
-    fn with_pool(&self, takes: impl FnOnce(&Pool) -> bool) -> Result<()> {
-        let pool = self.0.pool.read().expect("nothing panics while it holds the mailbox");
-        match pool.as_ref().map(takes) {
+    fn is_up_or_why(&self) -> Result<()> {
+        self.with_crew(Crew::takes)
+    }
+
+    /// Those who work behind this mailbox; false means that they take nothing.
+    fn with_crew(&self, takes: impl FnOnce(&Crew<Envelope>) -> bool) -> Result<()> {
+        let crew = self.0.crew.read().expect("nothing panics while it holds the mailbox");
+        match crew.as_deref().map(takes) {
             Some(true) => Ok(()),
             Some(false) => Err(Error::unbegun("the domain is restarting")),
             None => Err(Error::unbegun("the domain is starting")),
@@ -225,40 +230,23 @@ impl Mailbox {
     pub fn child(&self) -> Child {
         let mailbox = self.clone();
         Child::new("pool", Kind::Pool, move |parent, branch: Arc<super::Branch>| {
-            let mailbox = mailbox.clone();
+            let token = CancellationToken::new();
             let (depth, waiting) = (mailbox.clone(), mailbox.clone());
             branch.depth(move || depth.depth());
             branch.waiting(move || waiting.waiting());
             branch.faults(&mailbox.0.faults);
-            async move {
-                let pool = mailbox.start(parent).await?;
-                let cell = pool.get_cell();
-                let drain = move || drop(pool.cast(FactoryMessage::DrainRequests));
-                Ok(Started { cell, halt: Halt::Ask(Arc::new(drain)) })
-            }
+            let begun = task::begin(parent, Box::pin(mailbox.begin().serve(token.clone())), token.clone());
+            let drain = Arc::new(move || token.cancel());
+            async move { Ok(Started { cell: begun.await?, halt: Halt::Ask(drain) }) }
         })
     }
 
-    async fn start(self, parent: ActorCell) -> Result<Pool, SpawnErr> {
-        let domain = self.0.domain.clone();
-        let build = ractor::factory::worker_builder(move |_| (Server { domain: domain.clone() }, ()));
-        let args = FactoryArguments::builder()
-            .worker_builder(Box::new(build))
-            .num_initial_workers(WORKERS)
-            .router(StickyQueuerRouting::default())
-            .queue(DefaultQueue::default())
-            .discard_handler(Arc::new(Refuse))
-            .build();
-        let factory =
-            Factory::<Uuid, Envelope, (), Server, StickyQueuerRouting<_, _>, DefaultQueue<_, _>>::default();
-        let (pool, _) = Actor::spawn_linked(None, factory, args, parent).await?;
-        *self.0.pool.write().expect("nothing panics while it holds the mailbox") = Some(pool.clone());
-        Ok(pool)
+    /// From now on what comes is taken.
+    fn begin(&self) -> Shift<Envelope> {
+        let shift = Crew::of(WORKERS);
+        *self.0.crew.write().expect("nothing panics while it holds the mailbox") = Some(shift.crew());
+        shift
     }
-}
-
-fn is_active(pool: &Pool) -> bool {
-    ACTIVE_STATES.contains(&pool.get_status())
 }
 
 async fn answered<T>(deadline: Instant, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
@@ -278,45 +266,25 @@ fn refused(domain: &str) -> Error {
     Error::unbegun("the platform is overloaded; try again later")
 }
 
-struct Server {
-    domain: Arc<Domain>,
-}
-
-impl Worker for Server {
-    type Key = Uuid;
-    type Message = Envelope;
-    type Arguments = ();
-    type State = ();
-
-    async fn pre_start(&self, _: WorkerId, _: &Pool, (): ()) -> Result<(), ActorProcessingErr> {
-        Ok(())
-    }
-
-    /// Never returns `Err`: in ractor that ends the worker. A failed request is a reply.
-    async fn handle(
-        &self,
-        _: WorkerId,
-        _: &Pool,
-        job: Job<Uuid, Envelope>,
-        (): &mut (),
-    ) -> Result<Uuid, ActorProcessingErr> {
-        let span = job.msg.waits.begun();
-        match job.msg.work {
+impl crew::Work for Envelope {
+    async fn done(self) {
+        let Envelope { domain, work, waits, _credit } = self;
+        let span = waits.begun();
+        match work {
             // nobody waits for it any more: it would only make the next one late too
             Work::Request(_, _, reply) if reply.is_closed() => {}
             Work::Request(request, handler, reply) => {
                 let limit = request.context.deadline + GRACE;
-                let done = ended(limit, self.domain.serve(*request, handler)).instrument(span).await;
+                let done = ended(limit, domain.serve(*request, handler.as_ref())).instrument(span).await;
                 drop(reply.send(done.map_err(Error::begun)));
             }
             Work::Event(_, _, _, reply) if reply.is_closed() => {}
             Work::Event(name, event, deadline, reply) => {
-                let done = ended(deadline + GRACE, self.domain.take(name, event)).instrument(span).await;
+                let done = ended(deadline + GRACE, domain.take(name, event)).instrument(span).await;
                 // a domain further inside that had not begun is no excuse: this one has
                 drop(reply.send(done.map_err(Error::begun)));
             }
         }
-        Ok(job.key)
     }
 }
 
@@ -333,14 +301,5 @@ async fn in_time<T>(limit: Instant, work: impl Future<Output = T>) -> Option<T> 
     match poll!(&mut work) {
         Poll::Ready(done) => Some(done),
         Poll::Pending => timeout_at(limit, work).await.ok(),
-    }
-}
-
-struct Refuse;
-
-impl DiscardHandler<Uuid, Envelope> for Refuse {
-    /// Dropping the envelope drops its reply: the caller hears that the request was lost.
-    fn discard(&self, reason: DiscardReason, _: &mut Job<Uuid, Envelope>) {
-        tracing::warn!(?reason, "request discarded");
     }
 }

@@ -1,10 +1,8 @@
 //! A loop under supervision. It ends only by failing or by being told to.
 
-use std::sync::Arc;
-
 use futures_util::future::BoxFuture;
 use protocol::Result;
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
 use tokio::task::{AbortHandle, JoinError};
 use tokio_util::sync::CancellationToken;
 
@@ -17,19 +15,25 @@ impl Child {
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        let work: Work = Arc::new(move |token| Box::pin(work(token)));
         Child::new(id, Kind::Task, move |parent, _| {
-            let (work, token) = (work.clone(), CancellationToken::new());
-            async move {
-                let args = (work, token.clone());
-                let (task, _) = Actor::spawn_linked(None, Task, args, parent).await?;
-                Ok(Started { cell: task.get_cell(), halt: Halt::Cancel(token) })
-            }
+            let token = CancellationToken::new();
+            let begun = begin(parent, Box::pin(work(token.clone())), token.clone());
+            async move { Ok(Started { cell: begun.await?, halt: Halt::Cancel(token) }) }
         })
     }
 }
 
-type Work = Arc<dyn Fn(CancellationToken) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+/// An actor that runs `work`. Its end is a failure, unless the token was cancelled before.
+pub(super) async fn begin(
+    parent: ActorCell,
+    work: Work,
+    token: CancellationToken,
+) -> Result<ActorCell, SpawnErr> {
+    let (task, _) = Actor::spawn_linked(None, Task, (work, token), parent).await?;
+    Ok(task.get_cell())
+}
+
+type Work = BoxFuture<'static, Result<()>>;
 
 struct Task;
 
@@ -55,7 +59,7 @@ impl Actor for Task {
         myself: ActorRef<Ended>,
         (work, token): Self::Arguments,
     ) -> Result<Leash, ActorProcessingErr> {
-        let running = tokio::spawn(work(token.clone()));
+        let running = tokio::spawn(work);
         let leash = Leash(running.abort_handle(), token);
         tokio::spawn(async move {
             let _ = myself.cast(Ended(running.await));

@@ -24,8 +24,6 @@ impl Session {
         ]);
         fact.resource = "dtmf".into();
         fact.about = self.id;
-        let mut unit = Unit::default();
-        self.calls.rows().tell(&mut unit, fact);
-        self.calls.deps.store.commit(unit).await
+        self.calls.deps.store.commit(Unit { events: vec![fact], ..Unit::default() }).await
     }
 }

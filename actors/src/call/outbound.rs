@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protocol::ports::Filter;
+use protocol::ports::{Filter, Unit};
 use protocol::{Address, Context, Error, Event, Result, Row, Scope, Status, read};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -66,9 +66,7 @@ async fn refused(calls: &Calls, by: &Context, number: &str) -> Result<()> {
     let mut fact = calls.rows().fact("", &Row::new(), by);
     fact.r#type = "call.outbound_whitelist_rejected".into();
     fact.data = patch([("customer_id", json!(by.customer()?)), ("destination", json!(number))]);
-    let mut unit = protocol::ports::Unit::default();
-    calls.rows().tell(&mut unit, fact);
-    calls.deps.store.commit(unit).await
+    calls.deps.store.commit(Unit { events: vec![fact], ..Unit::default() }).await
 }
 
 #[derive(Deserialize)]

@@ -1,8 +1,8 @@
 //! From the store to the bus: every committed fact, in the order of commits, until the bus has it.
 //!
 //! Facts of different rows overtake each other, facts of one row never: behind one that the bus refused the
-//! later ones of its row wait. What has arrived is forgotten a little later, many facts at once: after a kill
-//! those of the last moment are sent again, under the same ids.
+//! later ones of its row wait. What was read is noted in the timeline, and what has arrived is forgotten, a little
+//! later, many facts at once: after a kill those of the last moment are noted and sent again, under the same ids.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::pin::Pin;
@@ -19,15 +19,18 @@ use uuid::Uuid;
 
 use super::Child;
 use super::patience::patiently;
+use super::timeline;
 
 /// Facts on their way at the same time. A slow follower of one row must not hold up the others.
 const ON_THE_WAY: usize = 1024;
 const BATCH: u32 = 256;
 /// The bus refused: how long until the next try.
 const PAUSE: Duration = Duration::from_secs(1);
-/// What has arrived is forgotten when it is so much, or so old.
-const FORGET: usize = 256;
-const REMEMBER: Duration = Duration::from_millis(250);
+/// What was read is noted, and what has arrived is forgotten, when it is so much, or so old.
+const SETTLE: usize = 256;
+const REMEMBER: Duration = Duration::from_millis(100);
+/// Facts that are noted in one transaction: others wait for it.
+const NOTED: usize = 64;
 /// How often it looks for what it has missed: a commit that was given up may appear late.
 const LOOK: Duration = Duration::from_secs(10);
 /// For the last word to the store when the node stops.
@@ -36,39 +39,66 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub fn outbox(deps: &Deps) -> Child {
     let deps = deps.clone();
     Child::task("outbox", move |token| {
-        let (deps, arrived) = (deps.clone(), Arrived::default());
+        let (deps, ledger) = (deps.clone(), Ledger::default());
         async move {
-            let outcome = patiently("outbox", &deps, &token, || drain(deps.clone(), arrived.clone())).await;
-            // a store that is gone by now forgets nothing: the facts are sent again at the next start
-            let _ = timeout(GOODBYE, arrived.forget(&deps)).await;
+            let outcome = patiently("outbox", &deps, &token, || drain(deps.clone(), ledger.clone())).await;
+            // a store that is gone by now settles nothing: the facts are sent again at the next start
+            let _ = timeout(GOODBYE, ledger.settle(&deps)).await;
             outcome
         }
     })
 }
 
-/// The numbers of facts that have arrived and are not yet forgotten.
+/// What the store is not yet told of the facts that were read.
 #[derive(Clone, Default)]
-struct Arrived(Arc<Mutex<Vec<i64>>>);
+struct Ledger(Arc<Mutex<Open>>);
 
-impl Arrived {
-    fn numbers(&self) -> MutexGuard<'_, Vec<i64>> {
+#[derive(Default)]
+struct Open {
+    /// Not yet noted in the timeline.
+    fresh: Vec<Arc<Event>>,
+    /// The numbers of those that have arrived. A fact is fresh before it can arrive.
+    arrived: Vec<i64>,
+}
+
+impl Ledger {
+    fn open(&self) -> MutexGuard<'_, Open> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn forget(&self, deps: &Deps) -> Result<()> {
-        let numbers = self.numbers().clone();
-        if !numbers.is_empty() {
-            deps.store.forget(&numbers).await?;
-            self.numbers().drain(..numbers.len());
+    fn len(&self) -> usize {
+        let open = self.open();
+        open.fresh.len().max(open.arrived.len())
+    }
+
+    async fn settle(&self, deps: &Deps) -> Result<()> {
+        loop {
+            let (facts, delivered) = self.open().next();
+            if facts.is_empty() && delivered.is_empty() {
+                return Ok(());
+            }
+            let (noted, forgotten) = (facts.len(), delivered.len());
+            timeline::settle(deps, &facts, delivered).await?;
+            let mut open = self.open();
+            open.fresh.drain(..noted);
+            open.arrived.drain(..forgotten);
         }
-        Ok(())
     }
 }
 
-async fn drain(deps: Deps, arrived: Arrived) -> Result<()> {
+impl Open {
+    /// What goes into the next transaction. Nothing is forgotten before everything that was read by then is noted.
+    fn next(&self) -> (Vec<Arc<Event>>, Vec<i64>) {
+        let most = self.fresh.len().min(NOTED);
+        let delivered = if most == self.fresh.len() { self.arrived.clone() } else { Vec::new() };
+        (self.fresh[..most].to_vec(), delivered)
+    }
+}
+
+async fn drain(deps: Deps, ledger: Ledger) -> Result<()> {
     let mut committed = deps.store.committed();
-    arrived.forget(&deps).await?;
-    let mut way = Way::to(deps.bus.clone(), arrived);
+    ledger.settle(&deps).await?;
+    let mut way = Way::to(deps.bus.clone(), ledger);
     loop {
         committed.mark_unchanged();
         let more = way.take_from(&deps).await?;
@@ -76,7 +106,7 @@ async fn drain(deps: Deps, arrived: Arrived) -> Result<()> {
         tokio::select! {
             Some(sent) = way.sending.next() => way.arrived(sent),
             () = sleep_until(way.again.unwrap_or_else(Instant::now)), if way.again.is_some() => way.retry().await,
-            () = sleep_until(way.forget.unwrap_or_else(Instant::now)), if way.forget.is_some() => way.forget(&deps).await?,
+            () = sleep_until(way.settle.unwrap_or_else(Instant::now)), if way.settle.is_some() => way.settle(&deps).await?,
             () = sleep_until(way.look), if way.len() == 0 => way.look(&deps).await?,
             changed = committed.changed(), if !more => {
                 if changed.is_err() {
@@ -97,14 +127,15 @@ struct Sent {
 /// The facts between the store and the bus.
 struct Way {
     bus: Arc<dyn Bus>,
-    /// The last one that was read.
+    /// The last one that was taken to the bus, and the last one that was read for the timeline, which waits for no bus.
     mark: i64,
+    read: i64,
     sending: FuturesUnordered<BoxFuture<'static, Sent>>,
     /// How many facts of each row are being sent.
     rows: HashMap<Uuid, usize>,
-    arrived: Arrived,
-    /// When those that have arrived are forgotten.
-    forget: Option<Instant>,
+    ledger: Ledger,
+    /// When the store is told.
+    settle: Option<Instant>,
     /// When it looks for missed ones.
     look: Instant,
     /// What the bus refused and what waits behind it, with their rows, until the next try.
@@ -114,14 +145,15 @@ struct Way {
 }
 
 impl Way {
-    fn to(bus: Arc<dyn Bus>, arrived: Arrived) -> Self {
+    fn to(bus: Arc<dyn Bus>, ledger: Ledger) -> Self {
         Way {
             bus,
             mark: 0,
+            read: 0,
             sending: FuturesUnordered::new(),
             rows: HashMap::new(),
-            arrived,
-            forget: None,
+            ledger,
+            settle: None,
             look: Instant::now() + LOOK,
             refused: BTreeMap::new(),
             blocked: HashSet::new(),
@@ -135,31 +167,45 @@ impl Way {
 
     /// Sends the next facts. True when there may be more to send.
     async fn take_from(&mut self, deps: &Deps) -> Result<bool> {
-        if self.arrived.numbers().len() >= FORGET {
-            self.forget(deps).await?;
+        if self.ledger.len() >= SETTLE {
+            self.settle(deps).await?;
         }
-        if self.len() >= ON_THE_WAY {
-            return Ok(false);
-        }
-        let batch = deps.store.outbox(self.mark, BATCH).await?;
+        let is_full = self.len() >= ON_THE_WAY;
+        let after = if is_full { self.read } else { self.mark };
+        let batch = deps.store.outbox(after, BATCH).await?;
         let more = !batch.is_empty();
         for (number, event) in batch {
-            self.mark = number;
-            self.offer(number, event).await;
+            self.note(number, &event);
+            if !is_full {
+                self.mark = number;
+                self.offer(number, event).await;
+            }
         }
         Ok(more)
     }
 
-    async fn forget(&mut self, deps: &Deps) -> Result<()> {
-        self.forget = None;
-        self.arrived.forget(deps).await
+    fn note(&mut self, number: i64, event: &Arc<Event>) {
+        if number > self.read {
+            self.read = number;
+            self.ledger.open().fresh.push(event.clone());
+            self.settles();
+        }
+    }
+
+    fn settles(&mut self) {
+        self.settle.get_or_insert_with(|| Instant::now() + REMEMBER);
+    }
+
+    async fn settle(&mut self, deps: &Deps) -> Result<()> {
+        self.settle = None;
+        self.ledger.settle(deps).await
     }
 
     /// Begins again from the first fact that is still there. Nothing is on the way.
     async fn look(&mut self, deps: &Deps) -> Result<()> {
-        self.forget(deps).await?;
+        self.settle(deps).await?;
         self.look = Instant::now() + LOOK;
-        self.mark = 0;
+        (self.mark, self.read) = (0, 0);
         Ok(())
     }
 
@@ -173,19 +219,19 @@ impl Way {
         *self.rows.entry(row).or_default() += 1;
         let mut publishing = publish(self.bus.clone(), number, event);
         match futures_util::poll!(Pin::new(&mut publishing)) {
-            Poll::Ready(sent) => self.note(sent),
+            Poll::Ready(sent) => self.ended(sent),
             Poll::Pending => self.sending.push(publishing),
         }
     }
 
     fn arrived(&mut self, sent: Sent) {
-        self.note(sent);
+        self.ended(sent);
         while let Some(Some(sent)) = self.sending.next().now_or_never() {
-            self.note(sent);
+            self.ended(sent);
         }
     }
 
-    fn note(&mut self, Sent { number, event, outcome }: Sent) {
+    fn ended(&mut self, Sent { number, event, outcome }: Sent) {
         let row = row(&event);
         if let Some(count) = self.rows.get_mut(&row) {
             *count -= 1;
@@ -195,8 +241,8 @@ impl Way {
         }
         match outcome {
             Ok(()) => {
-                self.arrived.numbers().push(number);
-                self.forget.get_or_insert_with(|| Instant::now() + REMEMBER);
+                self.ledger.open().arrived.push(number);
+                self.settles();
             }
             Err(error) => {
                 tracing::warn!(event = %event.r#type, id = %event.id, %error, "event not published");

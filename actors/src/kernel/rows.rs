@@ -9,8 +9,6 @@ use protocol::{Context, Cursor, Error, Event, Field, Op, Page, Request, Resource
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::timeline::{self, TIMELINE_EVENT};
-
 /// The rows of one resource, as its own domain sees them.
 pub(crate) struct Rows<'a> {
     pub(crate) publisher: &'static str,
@@ -112,12 +110,12 @@ impl Rows<'_> {
         row.insert("rev".into(), json!(1));
         self.resource.fill(&mut row);
         let sealed = self.seal(row.clone())?;
-        self.tell(unit, self.fact("created", &sealed, by));
+        unit.events.push(self.fact("created", &sealed, by));
         unit.writes.push(Write::Insert { resource: self.resource, row: sealed });
         Ok(row)
     }
 
-    /// Stores a row that is itself the record of a fact (an entry of a timeline, an attempt): no event.
+    /// Stores a row that is itself the record of a fact (a delivery, an attempt): no event.
     pub(crate) fn record(&self, unit: &mut Unit, mut row: Row) {
         row.entry("id").or_insert_with(|| json!(Uuid::now_v7()));
         row.entry("tm_create").or_insert_with(|| json!(time::stamp(self.deps.clock.now())));
@@ -167,7 +165,7 @@ impl Rows<'_> {
         let mut changed = row;
         changed.extend(patch.clone());
         changed.insert("rev".into(), json!(rev + 1));
-        self.tell(unit, self.fact(what, &changed, by));
+        unit.events.push(self.fact(what, &changed, by));
         unit.writes.push(Write::Update { resource: self.resource, id, scope: by.scope, patch, rev });
         Ok(changed)
     }
@@ -202,14 +200,6 @@ impl Rows<'_> {
             about: Uuid::nil(),
             request_id: by.request_id.to_string(),
         }
-    }
-
-    /// Adds a fact, with its entry in the timeline. One about something else than these rows has no view.
-    pub(crate) fn tell(&self, unit: &mut Unit, event: Event) {
-        let own = (event.resource == self.resource.name).then_some(self.resource);
-        let entry = timeline::entry(own, &event);
-        Rows { resource: &TIMELINE_EVENT, ..*self }.record(unit, entry);
-        unit.events.push(event);
     }
 
     fn seal(&self, mut row: Row) -> Result<Row> {

@@ -1,8 +1,12 @@
-//! The story of the platform: every fact, noted in the transaction in which it becomes true.
+//! The story of the platform: every fact, noted from the outbox, many at once, a moment after it became true.
 //!
-//! Only its view is noted: what may not leave the platform is not kept for a year either.
+//! Nothing is missing in it: the outbox keeps a fact until it is noted. Only its view is noted: what may not leave the
+//! platform is not kept for a year either.
 
-use protocol::{Event, Field, Ops, Resource, Row, time};
+use std::sync::Arc;
+
+use protocol::ports::{Clock, Deps, Unit, Write};
+use protocol::{Event, Field, Ops, Resource, Result, Row, Status, time};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -21,8 +25,49 @@ pub static TIMELINE_EVENT: Resource = Resource::new(
 )
 .ops(Ops::NONE);
 
+/// Notes facts that the outbox has, and has it forget those that are delivered. All or nothing, unless one of the facts
+/// cannot be noted: nothing waits for that one.
+pub(super) async fn settle(deps: &Deps, facts: &[Arc<Event>], delivered: Vec<i64>) -> Result<()> {
+    let writes = facts.iter().map(|event| of_catalog(deps, event)).collect::<Result<_>>()?;
+    match deps.store.commit(Unit { writes, delivered: delivered.clone(), ..Unit::default() }).await {
+        Err(error) if error.status != Status::Unavailable && !facts.is_empty() => {
+            for event in facts {
+                alone(deps, event).await?;
+            }
+            deps.store.commit(Unit { delivered, ..Unit::default() }).await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn alone(deps: &Deps, event: &Event) -> Result<()> {
+    let unit = Unit { writes: vec![of_catalog(deps, event)?], ..Unit::default() };
+    match deps.store.commit(unit).await {
+        Err(error) if error.status != Status::Unavailable => {
+            tracing::error!(event = %event.r#type, id = %event.id, %error, "a fact has no entry in the timeline");
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+fn of_catalog(deps: &Deps, event: &Event) -> Result<Write> {
+    let declared = deps.catalog()?.named(&event.resource).map(|entry| entry.resource);
+    Ok(noted(&*deps.clock, declared, event))
+}
+
+/// An event that was noted before stays as it was noted.
+pub(crate) fn noted(clock: &dyn Clock, resource: Option<&Resource>, event: &Event) -> Write {
+    let mut row = entry(resource, event);
+    row.entry("id").or_insert_with(|| json!(Uuid::now_v7()));
+    row.entry("tm_create").or_insert_with(|| json!(time::stamp(clock.now())));
+    row.insert("rev".to_owned(), json!(1));
+    TIMELINE_EVENT.fill(&mut row);
+    Write::Record { resource: &TIMELINE_EVENT, row }
+}
+
 /// The entry of an event. What no domain declares has no view.
-pub(crate) fn entry(resource: Option<&Resource>, event: &Event) -> Row {
+fn entry(resource: Option<&Resource>, event: &Event) -> Row {
     let view = resource.map_or(Value::Null, |resource| json!(resource.view(&event.data)));
     let mut row = Row::from_iter([
         ("customer_id".to_owned(), json!(event.customer_id().unwrap_or_default())),

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use protocol::ports::{Deps, Unit};
-use protocol::{Catalog, Event, Resource, Result, Status};
+use protocol::{Catalog, Event, Resource, Result};
 
-use super::rows;
 use crate::kernel::timeline;
 
 /// Services of VoIPBIN do not say which resource their events are about.
@@ -15,13 +14,8 @@ pub(super) fn is_foreign(event: &Event) -> bool {
 
 pub(super) async fn record(deps: Arc<Deps>, event: Arc<Event>) -> Result<()> {
     let resource = resource(deps.catalog()?, &event.r#type);
-    let mut unit = Unit::default();
-    rows(&deps).record(&mut unit, timeline::entry(resource, &event));
-    match deps.store.commit(unit).await {
-        // noted when the event came before
-        Err(error) if error.status == Status::AlreadyExists => Ok(()),
-        outcome => outcome,
-    }
+    let writes = vec![timeline::noted(&*deps.clock, resource, &event)];
+    deps.store.commit(Unit { writes, ..Unit::default() }).await
 }
 
 /// `confbridge_joined` is about a confbridge: the longest name that the type begins with.

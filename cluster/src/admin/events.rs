@@ -1,5 +1,5 @@
-//! The tail of events, read from the timeline: what is noted there is noted with the change itself, so nothing
-//! that became true is missing, whoever was away.
+//! The tail of events, read from the timeline: everything that became true is noted there, a moment later, so nothing
+//! is missing, whoever was away.
 //!
 //! Transactions do not end in the order in which they begin, and clocks of nodes differ. So a reader looks again
 //! at the minute before what it has seen, and tells what it finds there late.
@@ -26,8 +26,8 @@ const PAGE: u32 = 500;
 const GLANCE: u32 = 50;
 /// Whoever is further behind begins anew.
 const MOST: usize = 20_000;
-/// Events come in bursts: one reading for all that came within this.
-const BURST: Duration = Duration::from_millis(150);
+/// Events come in bursts, and are noted within a tenth of a second: one reading for all that came within this.
+const BURST: Duration = Duration::from_millis(200);
 /// The bus tells that there is something to read. When it does not, somebody looks anyway.
 const IDLE: Duration = Duration::from_secs(2);
 /// How often the whole overlap is looked through for what was committed late.

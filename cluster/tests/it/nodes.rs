@@ -61,8 +61,8 @@ async fn facts_cross_in_both_directions() {
     pair.near.made("flows", json!({"name": "f", "actions": []})).await;
     let told = async { while there.recv().await.unwrap().r#type != "flow_created" {} };
     timeout(PATIENCE, told).await.expect("told there");
-    let (_, story) = pair.near.get(&format!("timelines/tags/{tag}/events")).await;
-    assert_eq!(story["result"][0]["event_type"], "tag_created", "noted with the row, so it is there at once");
+    let noted = |story: &Value| story["result"][0]["event_type"] == "tag_created";
+    pair.near.becomes(&format!("timelines/tags/{tag}/events"), noted).await;
     pair.stop().await;
 }
 

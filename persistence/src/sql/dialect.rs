@@ -49,6 +49,8 @@ pub(crate) trait Dialect: sealed::Sealed + Sized + 'static {
     const OPTIONS: &'static str;
     /// Before the name of the index that a page is read from.
     const FORCE: Option<&'static str>;
+    /// After an INSERT that does nothing when the id is taken.
+    const UNLESS_TAKEN: &'static str;
     /// Pairs of table and column, and of table and index, of everything there is.
     const COLUMNS: &'static str;
     const INDEXES: &'static str;

@@ -63,11 +63,13 @@ impl Job {
         let timers = unit.timers.iter().any(|change| matches!(change, Pending::Set(_)));
         let wakes = Wakes { outbox: !unit.events.is_empty(), timers };
         let touches = unit.writes.iter().filter_map(touched).collect();
-        let rows = unit.writes.iter().map(row);
+        let rows = unit.writes.iter().map(row::<D>);
         let events = unit.events.into_iter().map(|event| outbox::add(node, Arc::new(event)));
         let entries = unit.journal.iter().map(journal::change::<D>);
         let pending = unit.timers.iter().map(|change| timers::change::<D>(node, change));
-        let steps = rows.chain(events).chain(entries).chain(pending).collect::<Result<_>>()?;
+        let delivered = outbox::forget(node, &unit.delivered).into_iter();
+        let steps = rows.chain(events).chain(entries).chain(pending).chain(delivered);
+        let steps = steps.collect::<Result<_>>()?;
         let (mut job, answer) = Self::new(steps, wakes);
         job.touches = touches;
         Ok((job, answer))
@@ -114,14 +116,15 @@ impl Step {
 /// A new row is nobody's yet.
 fn touched(write: &Write) -> Option<Key> {
     match write {
-        Write::Insert { .. } => None,
+        Write::Insert { .. } | Write::Record { .. } => None,
         Write::Update { resource, id, .. } => Some((resource.name, *id)),
     }
 }
 
-fn row(write: &Write) -> Result<Step> {
+fn row<D: Dialect>(write: &Write) -> Result<Step> {
     match write {
         Write::Insert { resource, row } => Statement::insert(resource, row).map(Step::Insert),
+        Write::Record { resource, row } => Statement::record::<D>(resource, row).map(Step::Plain),
         Write::Update { resource, id, scope, patch, rev } => Ok(Step::Update {
             change: Statement::update(resource, *id, *scope, (patch, *rev))?,
             exists: Statement::exists(resource, *id, *scope)?,

@@ -115,7 +115,7 @@ impl Lease {
         for (_, event) in events {
             steps.push(outbox::add(heir, event)?);
         }
-        steps.extend(outbox::forget(&self.node, &numbers)?);
+        steps.extend(outbox::forget(&self.node, &numbers).into_iter().collect::<Result<Vec<_>>>()?);
         Ok(steps)
     }
 

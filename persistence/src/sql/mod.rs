@@ -216,7 +216,10 @@ impl<D: Dialect> Store for SqlStore<D> {
     }
 
     async fn commit(&self, unit: Unit) -> Result<()> {
-        self.writer.commit(Job::of::<D>(unit, &self.node)?).await
+        let delivered = unit.delivered.clone();
+        self.writer.commit(Job::of::<D>(unit, &self.node)?).await?;
+        self.tail.forget(&delivered);
+        Ok(())
     }
 
     async fn commit_soon(&self, unit: Unit) -> Result<()> {
@@ -251,16 +254,6 @@ impl<D: Dialect> Store for SqlStore<D> {
             return Ok(facts);
         }
         self.reader.all(outbox::pending::<D>(&self.node, after, most)?, outbox::read::<D>).await
-    }
-
-    async fn forget(&self, delivered: &[i64]) -> Result<()> {
-        let steps = outbox::forget(&self.node, delivered)?;
-        if steps.is_empty() {
-            return Ok(());
-        }
-        self.run(steps, Wakes::NOBODY).await?;
-        self.tail.forget(delivered);
-        Ok(())
     }
 
     fn committed(&self) -> watch::Receiver<u64> {

@@ -54,6 +54,7 @@ impl Dialect for MySql {
     const OPTIONS: &'static str = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin";
     /// MariaDB prefers `ref` on the customer alone and walks every newer row: 1 s instead of 1 ms.
     const FORCE: Option<&'static str> = Some("FORCE INDEX");
+    const UNLESS_TAKEN: &'static str = "ON DUPLICATE KEY UPDATE id = id";
     const COLUMNS: &'static str = "SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR) \
          FROM information_schema.columns WHERE table_schema = DATABASE()";
     const INDEXES: &'static str = "SELECT DISTINCT CAST(table_name AS CHAR), CAST(index_name AS CHAR) \

@@ -41,7 +41,7 @@ pub(super) fn read<D: Dialect>(row: &D::Row) -> sqlx::Result<(i64, Arc<Event>)> 
 }
 
 /// One statement per run of neighbouring numbers: what is delivered in order is forgotten at once.
-pub(super) fn forget(node: &str, delivered: &[i64]) -> Result<Vec<Step>> {
+pub(super) fn forget(node: &str, delivered: &[i64]) -> Vec<Result<Step>> {
     let forget = |(first, last): (i64, i64)| {
         Statement::new("DELETE FROM outbox WHERE node = ? AND seq BETWEEN ? AND ?")
             .with(Kind::Text, node)?

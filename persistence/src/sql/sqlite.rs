@@ -62,6 +62,7 @@ impl Dialect for Sqlite {
     const SETUP: &'static [&'static str] = &["PRAGMA temp_store = MEMORY"];
     const OPTIONS: &'static str = "";
     const FORCE: Option<&'static str> = None;
+    const UNLESS_TAKEN: &'static str = "ON CONFLICT (id) DO NOTHING";
     const COLUMNS: &'static str = "SELECT t.name, c.name FROM sqlite_master t \
          JOIN pragma_table_info(t.name) c WHERE t.type = 'table'";
     const INDEXES: &'static str = "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index'";

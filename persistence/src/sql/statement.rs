@@ -66,6 +66,13 @@ impl Statement {
         Ok(this)
     }
 
+    /// As [`Statement::insert`], unless its id is taken.
+    pub(crate) fn record<D: Dialect>(resource: &'static Resource, row: &Row) -> Result<Self> {
+        let mut this = Self::insert(resource, row)?;
+        this.sql = format!("{} {}", this.sql, D::UNLESS_TAKEN).into();
+        Ok(this)
+    }
+
     /// Matches nothing when the row is gone, is another customer's, or has another revision.
     pub(crate) fn update(resource: &Resource, id: Uuid, scope: Scope, change: (&Row, i64)) -> Result<Self> {
         let (patch, rev) = change;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::database::{Folder, NODE, open};
 use crate::mariadb::MariaDb;
-use crate::sample::{CALL, call, fact, get, id, insert, told, write};
+use crate::sample::{CALL, call, delivered, fact, get, id, insert, told, write};
 
 /// More than are taken over in one transaction.
 const EVENTS: u32 = 600;
@@ -76,7 +76,7 @@ async fn events_and_timers_are_one_nodes_own() {
     write(&two, insert(&call(Uuid::nil(), 2)), "two").await.unwrap();
     assert_eq!((told(&one).await, told(&two).await), (vec!["one".to_owned()], vec!["two".to_owned()]));
     let number = one.outbox(0, 1).await.unwrap()[0].0;
-    two.forget(&[number]).await.unwrap();
+    delivered(&two, &[number]).await;
     assert_eq!(told(&one).await, ["one"]);
 
     let timer = timer();

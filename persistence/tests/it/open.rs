@@ -6,7 +6,7 @@ use protocol::Status;
 use uuid::Uuid;
 
 use crate::database::{Folder, NODE, open};
-use crate::sample::{CALL, call, get, id, insert, told, write};
+use crate::sample::{CALL, call, delivered, get, id, insert, told, write};
 
 #[tokio::test]
 async fn a_database_file_is_only_for_its_owner_and_keeps_what_was_stored() {
@@ -17,7 +17,7 @@ async fn a_database_file_is_only_for_its_owner_and_keeps_what_was_stored() {
     let mode = |name: &str| std::fs::metadata(folder.path(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("node.db"), mode("node.db-wal")), (0o600, 0o600));
     let number = store.outbox(0, 1).await.unwrap()[0].0;
-    store.forget(&[number]).await.unwrap();
+    delivered(&store, &[number]).await;
     store.close().await;
 
     // numbers go on although the outbox was emptied

@@ -84,6 +84,12 @@ pub(crate) async fn get(store: &Arc<dyn Store>, id: Uuid) -> Option<Row> {
     store.get(&CALL, Scope::Platform, id).await.unwrap()
 }
 
+/// The bus has them.
+pub(crate) async fn delivered(store: &Arc<dyn Store>, numbers: &[i64]) {
+    let unit = Unit { delivered: numbers.to_vec(), ..Unit::default() };
+    store.commit(unit).await.unwrap();
+}
+
 /// The types of the events that wait for delivery, in order.
 pub(crate) async fn told(store: &Arc<dyn Store>) -> Vec<String> {
     store.outbox(0, 10_000).await.unwrap().into_iter().map(|(_, event)| event.r#type.clone()).collect()

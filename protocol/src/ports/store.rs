@@ -45,6 +45,8 @@ pub enum Write {
     /// Changes columns of a live row of `scope`. `rev` is what the row had when it was read: another one
     /// fails the unit with [`crate::Error::conflict`]. The store writes `rev + 1`.
     Update { resource: &'static Resource, id: Uuid, scope: Scope, patch: Row, rev: i64 },
+    /// As `Insert`, but a row with this id that is there already stays as it is.
+    Record { resource: &'static Resource, row: Row },
 }
 
 /// State that is no fact: what a live thing needs to be rebuilt. One entry per `(kind, id)`.
@@ -92,6 +94,8 @@ pub struct Unit {
     pub events: Vec<Event>,
     pub journal: Vec<Journal>,
     pub timers: Vec<Pending>,
+    /// Numbers of events that the bus has: the outbox forgets them.
+    pub delivered: Vec<i64>,
 }
 
 /// A node of the installation, as the store knows it.
@@ -178,8 +182,6 @@ pub trait Store: Send + Sync {
 
     /// Events of this node after number `after` that are not yet delivered, in order of commits.
     async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Arc<Event>)>>;
-    /// These events are delivered.
-    async fn forget(&self, delivered: &[i64]) -> Result<()>;
     /// Wakes when a commit has added events.
     fn committed(&self) -> tokio::sync::watch::Receiver<u64>;
     /// Wakes when a commit has set timers.

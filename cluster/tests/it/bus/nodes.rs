@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cluster::Node;
 use protocol::Scope;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Duration, timeout};
 
 use super::broker;
@@ -48,8 +48,8 @@ async fn an_http_request_is_answered_by_another_node_and_facts_cross_over_rabbit
     let flow = near.made("flows", json!({"name": "f", "actions": []})).await;
     let told = async { while there.recv().await.unwrap().data.get("id") != Some(&json!(flow)) {} };
     timeout(PATIENCE, told).await.expect("told there");
-    let (_, story) = near.get(&format!("timelines/tags/{tag}/events")).await;
-    assert_eq!(story["result"].as_array().map(Vec::len), Some(2), "{story}");
+    let both = |story: &Value| story["result"].as_array().is_some_and(|events| events.len() == 2);
+    near.becomes(&format!("timelines/tags/{tag}/events"), both).await;
 
     far.stop(Duration::from_secs(5)).await;
     let (status, answer) = near.get(&format!("tags/{tag}")).await;

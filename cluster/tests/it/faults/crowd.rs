@@ -15,7 +15,7 @@ use crate::market::{CALLED, Market, RATE, to};
 use crate::platform::free_blocks;
 use crate::survival::program::Program;
 
-/// As many as a node of the tests has ports for.
+/// Half as many as a node of the tests has ports for: others on the machine may have some of them.
 const CALLS: usize = 100;
 /// One in so many may be lost.
 const LOST: usize = 100;
@@ -145,7 +145,7 @@ async fn a_node_that_is_killed_with_many_calls_up_loses_none_and_each_is_charged
     let mut first = Program::with(&flags).await;
     let second = first.beside("second", &flags).await;
     let market = Market::open(first.operator.clone(), first.api.clone()).await;
-    let carrier = carrier(1).await;
+    let carrier = carrier(2).await;
     market.carrier(carrier.local().udp, 1).await;
     market.pay(10.0).await;
     let legs = place(&first.api, &carrier, CALLS).await;

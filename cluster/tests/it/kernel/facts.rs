@@ -1,6 +1,7 @@
 //! Facts from the store to their followers: all of them, in order per row, whatever fails on the way.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -108,6 +109,42 @@ async fn a_fact_that_was_refused_is_not_overtaken_by_later_ones_of_its_row() {
     world.stop(tree).await;
 }
 
+/// A subscriber of another node that takes nothing until it is opened.
+#[derive(Default)]
+struct Shut(AtomicBool);
+
+#[async_trait]
+impl Subscribe for Shut {
+    async fn deliver(&self, _: Arc<Event>) -> Result<()> {
+        match self.0.load(Ordering::SeqCst) {
+            true => Ok(()),
+            false => Err(Error::unavailable("not yet")),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_bus_does_not_take_stands_in_the_timeline_once_however_often_it_is_read() {
+    let world = World::new().await;
+    let shut = Arc::new(Shut::default());
+    let guard = world.deps.bus.subscribe("elsewhere", shut.clone()).await.unwrap();
+    let tree = world.grow().await;
+    let names = ["a", "b", "c"];
+    for name in names {
+        world.made(name).await;
+    }
+    world.tells(&names).await;
+    assert_eq!(world.deps.store.outbox(0, 9).await.unwrap().len(), names.len());
+    tree.branch.find("outbox").unwrap().kill();
+    eventually("again", || tree.branch.read().children[1].restarts == 1, || ()).await;
+    shut.0.store(true, Ordering::SeqCst);
+    world.made("d").await;
+    world.forgets().await;
+    world.tells(&["a", "b", "c", "d"]).await;
+    drop(guard);
+    world.stop(tree).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_the_store_delays_facts_and_ends_nothing() {
     let world = World::new().await;
@@ -125,10 +162,7 @@ async fn an_outage_of_the_store_delays_facts_and_ends_nothing() {
     world.logs("seen after 1").await;
     let restarts: Vec<u64> = tree.branch.read().children.iter().map(|child| child.restarts).collect();
     assert_eq!(restarts, [0, 1, 0]);
-    let limit = Instant::now() + Duration::from_secs(10);
-    while !world.deps.store.outbox(0, 10).await.unwrap().is_empty() {
-        assert!(Instant::now() < limit, "delivered facts are forgotten");
-        sleep(Duration::from_millis(20)).await;
-    }
+    world.forgets().await;
+    world.tells(&["before", "kept", "after"]).await;
     world.stop(tree).await;
 }

@@ -15,9 +15,10 @@ use async_trait::async_trait;
 use cluster::bus::memory::{Broker, MemoryBus};
 use cluster::outward::{Reach, Web};
 use cluster::speech;
-use protocol::ports::{Deps, Dispatch, Pending, Settings, SystemClock, Timer, Unit};
+use protocol::ports::{Deps, Dispatch, Filter, Pending, Settings, SystemClock, Timer, Unit};
 use protocol::{
-    Catalog, Command, Context, Error, Event, Field, Op, Request, Resource, Result, Scope, Verb, sock, time,
+    Catalog, Command, Context, Error, Event, Field, Op, Page, Request, Resource, Result, Scope, Verb, sock,
+    time,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -236,6 +237,30 @@ impl World {
         let limit = Instant::now() + PATIENCE;
         while !self.deps.store.timers(10).await.unwrap().is_empty() {
             assert!(Instant::now() < limit, "timers never end");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The timeline tells of these widgets, in this order, and of nothing else.
+    async fn tells(&self, names: &[&str]) {
+        let (filter, page, limit) =
+            (Filter::default(), Page { size: 99, after: None }, Instant::now() + PATIENCE);
+        loop {
+            let rows = self.deps.store.list(&TIMELINE_EVENT, Scope::Platform, &filter, &page).await.unwrap();
+            let told: Vec<_> = rows.iter().rev().map(|row| row["data"]["name"].clone()).collect();
+            if told == names {
+                return;
+            }
+            assert!(Instant::now() < limit, "{told:?}");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The outbox is empty.
+    async fn forgets(&self) {
+        let limit = Instant::now() + PATIENCE;
+        while !self.deps.store.outbox(0, 10).await.unwrap().is_empty() {
+            assert!(Instant::now() < limit, "delivered facts are forgotten");
             sleep(Duration::from_millis(5)).await;
         }
     }

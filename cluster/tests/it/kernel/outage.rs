@@ -81,9 +81,6 @@ impl Store for Switch {
     async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Arc<Event>)>> {
         self.through()?.outbox(after, most).await
     }
-    async fn forget(&self, delivered: &[i64]) -> Result<()> {
-        self.through()?.forget(delivered).await
-    }
     fn committed(&self) -> watch::Receiver<u64> {
         self.store.committed()
     }

@@ -5,8 +5,10 @@ use std::process::{Output, Stdio};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
+use tokio::time::Instant;
 
 use super::soon;
+use crate::platform::PATIENCE;
 use crate::process::{Folder, Ports, Running, program};
 
 /// A node that runs, and what is asked of it.
@@ -43,6 +45,18 @@ impl Terminal {
         assert!(output.status.success(), "{args:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
         said
     }
+
+    /// The last events, once there are so many: they are noted a moment after they became true.
+    async fn events(&self, count: usize) -> String {
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            let events = self.says(&["events", "--json", "--last", &count.to_string()]).await;
+            if events.lines().count() == count {
+                return events;
+            }
+            assert!(Instant::now() < limit, "{events}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,8 +66,7 @@ async fn an_operator_sees_and_acts_from_the_terminal() {
     assert_eq!((&tree[0]["node"], &tree[0]["state"]), (&"it".into(), &"running".into()));
     let sheet = at.says(&["tree"]).await;
     assert!(sheet.contains("\nit ") && sheet.contains("└─ pool"), "{sheet}");
-    let events = at.says(&["events", "--json", "--last", "3"]).await;
-    assert_eq!(events.lines().count(), 3, "{events}");
+    let events = at.events(3).await;
     assert!(events.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{events}");
     assert_eq!(at.says(&["calls"]).await, "no live calls\n");
     assert_eq!(at.says(&["replay"]).await, "no dead events\n");

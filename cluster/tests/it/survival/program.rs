@@ -13,7 +13,7 @@ use voice::{Account, Phone};
 
 use crate::api::{Api, LOOK, PATIENCE};
 use crate::market::switch;
-use crate::platform::{HERE, free_block, free_port};
+use crate::platform::{HERE, free_blocks, free_port};
 
 /// What the first start leaves for its operator.
 const ACCESS: &str = "first-access.txt";
@@ -54,13 +54,13 @@ impl Program {
 
     async fn begin(folder: PathBuf, node: &str, more: &[(&str, &str)]) -> Program {
         let [http, sip, grpc] = [(); 3].map(|()| SocketAddr::new(HERE, free_port()));
-        let media = free_block();
+        let media = free_blocks(2);
         let flags = [
             ("data", folder.display().to_string()),
             ("http", http.to_string()),
             ("sip", sip.to_string()),
             ("grpc", grpc.to_string()),
-            ("rtp", format!("{media}-{}", media + 199)),
+            ("rtp", format!("{media}-{}", media + 399)),
             ("node", node.to_owned()),
             ("allow-private", "127.0.0.0/8".to_owned()),
             ("customer-rate", "0".to_owned()),

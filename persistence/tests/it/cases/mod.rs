@@ -33,6 +33,7 @@ pub(crate) fn all() -> Vec<Case> {
         case("bad values and columns are refused", rows::bad_values_are_refused),
         case("lists are found by what they hold", rows::lists_are_found_by_what_they_hold),
         case("a taken id or value is refused", rows::taken_is_refused),
+        case("a record is stored once, and what is delivered goes with it", rows::records_are_stored_once),
         case("a unique value is free after a deletion", rows::unique_among_live),
         case("a stale revision is a conflict", rows::stale_is_a_conflict),
         case("of 64 racers one wins", rows::one_racer_wins),

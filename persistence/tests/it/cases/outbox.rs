@@ -8,7 +8,7 @@ use tokio::time::{Duration, timeout};
 use uuid::Uuid;
 
 use super::timers::timer;
-use crate::sample::{call, fact, insert, told, write};
+use crate::sample::{call, delivered, fact, insert, told, write};
 
 /// A wake that does not come is one that never will.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -40,12 +40,12 @@ pub(super) async fn order_of_commits(store: Arc<dyn Store>) {
     // read in parts, forgotten by number
     let parts = store.outbox(events[9].0, 5).await.unwrap();
     assert_eq!(parts.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), numbers(&events[10..15]));
-    store.forget(&[]).await.unwrap();
-    store.forget(&[events[3].0, events[1].0, events[2].0, events[7].0, 1]).await.unwrap();
+    delivered(&store, &[]).await;
+    delivered(&store, &[events[3].0, events[1].0, events[2].0, events[7].0, 1]).await;
     let left = store.outbox(0, 1000).await.unwrap();
     assert_eq!(left.len(), 202 - 4);
     assert!(left.iter().all(|(seq, _)| ![1, 2, 3, 7].map(|at| events[at].0).contains(seq)));
-    store.forget(&numbers(&left)).await.unwrap();
+    delivered(&store, &numbers(&left)).await;
     assert!(told(&store).await.is_empty());
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn backlog(store: Arc<dyn Store>) {
     assert_eq!((count, &*oldest.unwrap()), (3, &events[0]));
     assert_eq!(store.backlog(2).await.unwrap().0, 2, "no further than asked for");
     let first = store.outbox(0, 1).await.unwrap()[0].0;
-    store.forget(&[first]).await.unwrap();
+    delivered(&store, &[first]).await;
     let (count, oldest) = store.backlog(9).await.unwrap();
     assert_eq!((count, &*oldest.unwrap()), (2, &events[1]));
     let load = store.load();

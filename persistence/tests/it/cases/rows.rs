@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use protocol::ports::{Filter, Store, Write};
-use protocol::{Page, Scope, Status};
+use protocol::ports::{Filter, Store, Unit, Write};
+use protocol::{Page, Row, Scope, Status};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -37,6 +37,23 @@ pub(super) async fn values_come_back(store: Arc<dyn Store>) {
     let mut filled = bare.clone();
     CALL.fill(&mut filled);
     assert_eq!(get(&store, id(&bare)).await, Some(filled));
+}
+
+pub(super) async fn records_are_stored_once(store: Arc<dyn Store>) {
+    let one = call(Uuid::now_v7(), 1);
+    write(&store, insert(&one), "created").await.unwrap();
+    let number = store.outbox(0, 1).await.unwrap()[0].0;
+    let mut other = one.clone();
+    other.insert("status".into(), json!("other"));
+    let mut second = call(Uuid::now_v7(), 2);
+    second.insert("key".into(), json!("its own"));
+    let record = |row: &Row| Write::Record { resource: &CALL, row: row.clone() };
+    for _ in 0..2 {
+        let writes = vec![record(&other), record(&second)];
+        store.commit(Unit { writes, delivered: vec![number], ..Unit::default() }).await.unwrap();
+    }
+    assert_eq!((get(&store, id(&one)).await, get(&store, id(&second)).await), (Some(one), Some(second)));
+    assert!(told(&store).await.is_empty());
 }
 
 pub(super) async fn bad_values_are_refused(store: Arc<dyn Store>) {

@@ -29,6 +29,7 @@ pub(super) async fn all_or_nothing(store: Arc<dyn Store>) {
         events: vec![fact("first"), fact("second")],
         journal: vec![Journal::Put(entry.clone())],
         timers: vec![Pending::Set(timer.clone())],
+        ..Unit::default()
     };
     assert!(store.commit(whole(7)).await.unwrap_err().is_conflict());
     assert!(get(&store, id(&one)).await.is_none() && get(&store, id(&two)).await.is_none());

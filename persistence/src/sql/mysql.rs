@@ -139,15 +139,16 @@ impl Dialect for MySql {
         conn.close().await
     }
 
-    /// Waits a minute at most: a migration of another node is done by then or needs a person.
+    /// Waits a minute at most: a migration of another node is done by then or needs a person. A name of a lock has 64
+    /// characters at most, as has one of a database, and MySQL 9.7 has no `MD5` any more.
     async fn lock(conn: &mut MySqlConnection) -> sqlx::Result<bool> {
-        let sql = "SELECT GET_LOCK(CONCAT('migrate.', MD5(DATABASE())), 60) = 1";
+        let sql = "SELECT GET_LOCK(CONCAT('migrate.', SHA2(DATABASE(), 224)), 60) = 1";
         let granted: Option<bool> = sqlx::query_scalar(sql).fetch_one(conn).await?;
         Ok(granted == Some(true))
     }
 
     async fn unlock(conn: &mut MySqlConnection) -> sqlx::Result<()> {
-        Self::say(conn, "DO RELEASE_LOCK(CONCAT('migrate.', MD5(DATABASE())))").await
+        Self::say(conn, "DO RELEASE_LOCK(CONCAT('migrate.', SHA2(DATABASE(), 224)))").await
     }
 
     async fn say(conn: &mut MySqlConnection, sql: &str) -> sqlx::Result<()> {

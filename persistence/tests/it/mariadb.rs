@@ -1,5 +1,7 @@
-//! A private MariaDB: a child process on a free port with a folder of its own, gone with its guard.
+//! A private MariaDB: a child process on a free port with a folder of its own, gone with its guard. It is a MySQL
+//! where `BRANCHLINE_TEST_MYSQLD` names the program of one: the same tests run on either.
 
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,10 @@ use uuid::Uuid;
 /// A first start on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
 const PORT_ATTEMPTS: u32 = 5;
+/// MySQL insists on an ending.
+const LOG: &str = "log.err";
+/// What only MySQL knows: a second port, which would be taken, and a folder that a distribution may not have made.
+const MYSQL_ONLY: [&str; 2] = ["--mysqlx=OFF", "--secure-file-priv=NULL"];
 
 pub(crate) struct MariaDb {
     pub(crate) child: Child,
@@ -22,7 +28,7 @@ pub(crate) struct MariaDb {
 impl MariaDb {
     /// `None` when it is not installed, which only a CI machine may not be.
     pub(crate) async fn start() -> Option<Self> {
-        if !["mariadbd", "mariadb-install-db"].iter().all(|name| is_installed(name)) {
+        if mysqld().is_none() && !["mariadbd", "mariadb-install-db"].iter().all(|name| is_installed(name)) {
             assert!(std::env::var("CI").as_deref() != Ok("true"), "mariadbd is not installed");
             println!("skipped: mariadbd is not installed");
             return None;
@@ -37,7 +43,7 @@ impl MariaDb {
                 return Some(server);
             }
         }
-        panic!("mariadbd does not start; see {}/log", folder.display());
+        panic!("the database does not start; see {}/{LOG}", folder.display());
     }
 
     /// The URL of a new, empty database.
@@ -57,7 +63,7 @@ impl MariaDb {
 
     pub(crate) async fn restart(&mut self) {
         self.child = serve(&self.folder, self.port);
-        assert!(self.is_up().await, "mariadbd does not start again");
+        assert!(self.is_up().await, "the database does not start again");
     }
 
     pub(crate) async fn admin(&self) -> sqlx::Result<MySqlConnection> {
@@ -94,11 +100,22 @@ fn is_installed(name: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
+fn mysqld() -> Option<OsString> {
+    std::env::var_os("BRANCHLINE_TEST_MYSQLD")
+}
+
 fn install(folder: &Path) {
     // a temporary folder of its own: the names in a shared one collide
     std::fs::create_dir_all(folder.join("tmp")).unwrap();
-    let done = Command::new("mariadb-install-db")
-        .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
+    let (program, how): (_, &[_]) = match mysqld() {
+        Some(mysqld) => (mysqld, &["--no-defaults", "--initialize-insecure", MYSQL_ONLY[1]]),
+        None => (
+            "mariadb-install-db".into(),
+            &["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"],
+        ),
+    };
+    let done = Command::new(program)
+        .args(how)
         .arg(format!("--datadir={}", folder.join("data").display()))
         .arg(format!("--tmpdir={}", folder.join("tmp").display()))
         .args(as_user(folder))
@@ -109,15 +126,20 @@ fn install(folder: &Path) {
 
 fn serve(folder: &Path, port: u16) -> Child {
     let at = |option: &str, name: &str| format!("--{option}={}", folder.join(name).display());
-    Command::new("mariadbd")
+    let (program, own): (_, &[_]) = match mysqld() {
+        Some(mysqld) => (mysqld, &MYSQL_ONLY),
+        None => ("mariadbd".into(), &[]),
+    };
+    Command::new(program)
         .args([
             "--no-defaults",
             "--bind-address=127.0.0.1",
             "--skip-log-bin",
             "--innodb-buffer-pool-size=32M",
         ])
+        .args(own)
         .arg(format!("--port={port}"))
-        .args([at("datadir", "data"), at("socket", "socket"), at("pid-file", "pid"), at("log-error", "log")])
+        .args([at("datadir", "data"), at("socket", "socket"), at("pid-file", "pid"), at("log-error", LOG)])
         .arg(at("tmpdir", "tmp"))
         .args(as_user(folder))
         .stdout(Stdio::null())

@@ -114,13 +114,14 @@ enum Fault {
     Mute,
 }
 
-/// A relay before a server, and the URL of a database through it.
+/// A relay before a server, and the URL of a database through it. It reads what passes: that must not be encrypted.
 async fn relayed(server: &MariaDb, now: Arc<AtomicBool>, fault: Fault) -> (JoinSet<()>, String) {
     let port = free_port();
     let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     let mut relay = JoinSet::new();
     relay.spawn(serve(listener, server.port, now, fault));
-    (relay, server.database().await.replace(&format!(":{}/", server.port), &format!(":{port}/")))
+    let url = server.database().await.replace(&format!(":{}/", server.port), &format!(":{port}/"));
+    (relay, format!("{url}?ssl-mode=DISABLED"))
 }
 
 /// Passes everything on until it is `now`.

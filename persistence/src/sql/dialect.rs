@@ -56,8 +56,8 @@ pub(crate) trait Dialect: sealed::Sealed + Sized + 'static {
     const INDEXES: &'static str;
 
     fn column(kind: Kind, short: bool) -> &'static str;
-    /// A default of a column, from an SQL literal.
-    fn default(literal: &str) -> String;
+    /// A default of a column of this kind, from an SQL literal.
+    fn default(kind: Kind, short: bool, literal: &str) -> String;
     /// The name of an index: SQLite's are names of the whole database.
     fn index(table: &str, name: &str) -> String;
     /// Makes `column` unique among live rows where it is not `empty`: added columns, and the index.

@@ -28,6 +28,8 @@ const FULL: [u16; 2] = [1021, 1114];
 /// `ER_LOCK_WAIT_TIMEOUT`, `ER_LOCK_DEADLOCK`.
 const BUSY: [u16; 2] = [1205, 1213];
 
+const TEXT: &str = "MEDIUMTEXT";
+
 impl Dialect for MySql {
     type Options = MySqlConnectOptions;
     type Connection = MySqlConnection;
@@ -64,16 +66,20 @@ impl Dialect for MySql {
         match kind {
             Kind::Id => "BINARY(16)",
             Kind::Text | Kind::Choice(_) if short => "VARCHAR(255)",
-            Kind::Text | Kind::Choice(_) | Kind::List | Kind::Map | Kind::Json => "MEDIUMTEXT",
+            Kind::Text | Kind::Choice(_) | Kind::List | Kind::Map | Kind::Json => TEXT,
             Kind::Int => "BIGINT",
             Kind::Bool => "BOOLEAN",
             Kind::Time => "DATETIME(6)",
         }
     }
 
-    /// In brackets: MySQL takes nothing else for a text column.
-    fn default(literal: &str) -> String {
-        format!("({literal})")
+    /// In brackets only where MySQL takes nothing else: a column with such a default is added by copying the whole
+    /// table, and nobody writes to it meanwhile.
+    fn default(kind: Kind, short: bool, literal: &str) -> String {
+        match Self::column(kind, short) {
+            TEXT => format!("({literal})"),
+            _ => literal.to_owned(),
+        }
     }
 
     fn index(_table: &str, name: &str) -> String {

@@ -100,7 +100,7 @@ pub(super) fn own_indexes<D: Dialect>() -> Vec<(&'static str, &'static str, &'st
 /// Columns that our own tables got later: the table and the column.
 pub(super) fn own_columns<D: Dialect>() -> Vec<(&'static str, Part)> {
     let short = D::column(Kind::Text, true);
-    let node = format!("node {short} NOT NULL DEFAULT {}", D::default("''"));
+    let node = format!("node {short} NOT NULL DEFAULT {}", D::default(Kind::Text, true, "''"));
     vec![("timers", Part { name: "node".to_owned(), sql: node })]
 }
 
@@ -122,14 +122,15 @@ const NIL: &str = "x'00000000000000000000000000000000'";
 
 /// What a row that is older than the column has in it.
 fn zero<D: Dialect>(field: &Field) -> String {
+    let default = |literal: &str| D::default(field.kind, field.is_short(), literal);
     match field.kind {
-        Kind::Id => D::default(NIL),
+        Kind::Id => default(NIL),
         Kind::Text | Kind::Choice(_) => {
-            D::default(&format!("'{}'", field.initially.unwrap_or_default().replace('\'', "''")))
+            default(&format!("'{}'", field.initially.unwrap_or_default().replace('\'', "''")))
         }
-        Kind::Int | Kind::Bool => D::default("0"),
-        Kind::List => D::default("'[]'"),
-        Kind::Map => D::default("'{}'"),
+        Kind::Int | Kind::Bool => default("0"),
+        Kind::List => default("'[]'"),
+        Kind::Map => default("'{}'"),
         Kind::Json | Kind::Time => "NULL".to_owned(),
     }
 }

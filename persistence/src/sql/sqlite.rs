@@ -77,7 +77,7 @@ impl Dialect for Sqlite {
     }
 
     /// Without brackets: a column that is added later may not have an expression as its default.
-    fn default(literal: &str) -> String {
+    fn default(_kind: Kind, _short: bool, literal: &str) -> String {
         literal.to_owned()
     }
 

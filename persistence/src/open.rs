@@ -24,6 +24,9 @@ const LOCKED: Duration = Duration::from_millis(20);
 /// A process that is about to end may still have the file.
 const OTHER_LIMIT: Duration = Duration::from_secs(1);
 
+/// How sqlx begins to say that it was built without the other way to send a password of MySQL's own kind.
+const WITHOUT_TLS: &str = "RSA auth backend disabled";
+
 /// Opens and migrates a store.
 ///
 /// - `sqlite:PATH`, `sqlite://PATH`: a file, made with mode 0600 if it is missing.
@@ -152,6 +155,14 @@ async fn mysql(url: &str, node: &str, resources: &[&'static Resource]) -> Result
         Unopened::Connect(sqlx::Error::Io(cause)) => {
             let reason = reason(&cause);
             Error::unavailable(format!("cannot reach the database at {place}: {reason}; does it run there?"))
+        }
+        Unopened::Connect(sqlx::Error::Configuration(cause))
+            if cause.to_string().starts_with(WITHOUT_TLS) =>
+        {
+            Error::unavailable(format!(
+                "the database at {place} takes this password over TLS only: \
+                 give it a certificate, and no ssl-mode=DISABLED in its URL"
+            ))
         }
         Unopened::Connect(cause) => {
             Error::unavailable(format!("cannot use the database at {place}: {cause}"))

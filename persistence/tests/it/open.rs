@@ -3,9 +3,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use protocol::Status;
+use sqlx::raw_sql;
 use uuid::Uuid;
 
 use crate::database::{Folder, NODE, open};
+use crate::mariadb::MariaDb;
 use crate::sample::{CALL, call, delivered, get, id, insert, told, write};
 
 #[tokio::test]
@@ -68,4 +70,19 @@ async fn what_cannot_be_opened_says_what_to_do() {
         assert!(error.message.contains(words), "{url}: {error}");
         assert!(!error.message.contains("pw"), "{url}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_password_of_mysql_is_sent_over_tls_only() {
+    let Some(server) = MariaDb::start().await else { return };
+    let mut admin = server.admin().await.unwrap();
+    let user = "CREATE USER u@localhost IDENTIFIED WITH caching_sha2_password BY 'pw'; \
+         GRANT ALL ON *.* TO u@localhost";
+    if raw_sql(user).execute(&mut admin).await.is_err() {
+        return println!("skipped: MariaDB has other passwords");
+    }
+    let url = server.database().await.replace("root@", "u:pw@");
+    let error = persistence::open(&format!("{url}?ssl-mode=DISABLED"), NODE, &[&CALL]).await.err().unwrap();
+    assert!(error.message.contains("takes this password over TLS only"), "{error}");
+    open(&url).await.close().await;
 }

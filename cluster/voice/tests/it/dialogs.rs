@@ -6,6 +6,7 @@ use std::task::Poll;
 use protocol::ports::voice::{Command, EndedBy, LegEvent, LegId, Transport, VoiceEngine};
 
 use crate::raw::{Peer, header, sdp};
+use crate::scene::calling;
 use crate::support::{SOON, Side, dial, loopback};
 
 /// A call from a bare peer, answered and acknowledged. `offer`: whether the INVITE had one.
@@ -22,25 +23,6 @@ async fn called(offer: bool) -> (Side, Peer, LegId, String) {
     peer.send(peer.inside("ACK", &answer, 1, &body).as_bytes()).await;
     assert_eq!(side.event(leg).await, LegEvent::Answered);
     (side, peer, leg, answer)
-}
-
-/// A call to a bare peer, as far as its INVITE.
-async fn calling() -> (Side, Peer, LegId, String) {
-    let side = Side::open().await;
-    let peer = Peer::new(side.address()).await;
-    let leg = side.dial(dial(loopback(peer.port()), Transport::Udp)).await;
-    let invite = peer.hear().await;
-    assert!(invite.starts_with("INVITE "), "{invite}");
-    (side, peer, leg, invite)
-}
-
-async fn hear_method(peer: &Peer, method: &str) -> String {
-    loop {
-        let message = peer.hear().await;
-        if message.starts_with(&format!("{method} ")) {
-            return message;
-        }
-    }
 }
 
 #[tokio::test]
@@ -70,7 +52,7 @@ async fn an_invite_without_offer_gets_one() {
 async fn a_reinvite_that_meets_ours_is_told_so() {
     let (side, peer, leg, answer) = called(true).await;
     side.tell(leg, Command::Hold(true)).await;
-    let ours = hear_method(&peer, "INVITE").await;
+    let ours = peer.skip_to("INVITE ").await;
     assert!(ours.contains("a=sendonly"));
     peer.send(peer.inside("INVITE", &answer, 2, &sdp(2, "sendrecv")).as_bytes()).await;
     let met = peer.verdict().await;
@@ -115,11 +97,11 @@ async fn a_fork_that_answers_second_is_ended() {
     assert_eq!(side.event(leg).await, LegEvent::Ringing);
     peer.send(peer.respond(&invite, "180 Ringing", "two", "").as_bytes()).await;
     peer.send(peer.respond(&invite, "200 OK", "two", &sdp(1, "sendrecv")).as_bytes()).await;
-    hear_method(&peer, "ACK").await;
+    peer.skip_to("ACK ").await;
     assert_eq!(side.event(leg).await, LegEvent::Answered);
     peer.send(peer.respond(&invite, "200 OK", "one", &sdp(1, "sendrecv")).as_bytes()).await;
-    assert!(header(&hear_method(&peer, "ACK").await, "To").ends_with(";tag=one"));
-    assert!(header(&hear_method(&peer, "BYE").await, "To").ends_with(";tag=one"));
+    assert!(header(&peer.skip_to("ACK ").await, "To").ends_with(";tag=one"));
+    assert!(header(&peer.skip_to("BYE ").await, "To").ends_with(";tag=one"));
     assert_eq!(side.engine.legs(), 1);
     side.stop().await;
 }
@@ -130,7 +112,7 @@ async fn a_cancel_waits_for_a_provisional_response() {
     side.hangup(leg).await;
     assert_eq!(side.ended(leg).await, (16, 487, EndedBy::Local));
     peer.send(peer.respond(&invite, "180 Ringing", "one", "").as_bytes()).await;
-    let cancel = hear_method(&peer, "CANCEL").await;
+    let cancel = peer.skip_to("CANCEL ").await;
     assert_eq!(header(&cancel, "Via"), header(&invite, "Via"));
     assert!(header(&cancel, "Reason").contains("cause=16"));
     side.stop().await;
@@ -144,8 +126,8 @@ async fn an_answer_that_crosses_a_cancel_is_ended() {
     side.hangup(leg).await;
     assert_eq!(side.ended(leg).await, (16, 487, EndedBy::Local));
     peer.send(peer.respond(&invite, "200 OK", "one", &sdp(1, "sendrecv")).as_bytes()).await;
-    hear_method(&peer, "ACK").await;
-    let bye = hear_method(&peer, "BYE").await;
+    peer.skip_to("ACK ").await;
+    let bye = peer.skip_to("BYE ").await;
     peer.send(peer.respond(&bye, "200 OK", "x", "").as_bytes()).await;
     side.stop().await;
 }
@@ -172,7 +154,7 @@ async fn nobody_answering_is_a_timeout() {
     let invite = peer.hear().await;
     peer.send(peer.respond(&invite, "180 Ringing", "one", "").as_bytes()).await;
     assert_eq!(side.ended(leg).await, (19, 408, EndedBy::Timeout));
-    hear_method(&peer, "CANCEL").await;
+    peer.skip_to("CANCEL ").await;
     side.stop().await;
 }
 
@@ -220,7 +202,7 @@ async fn a_callee_that_hangs_up_waits_for_the_ack() {
     assert_eq!(side.ended(leg).await, (16, 200, EndedBy::Local));
     assert!(peer.verdict().await.starts_with("SIP/2.0 200"), "the answer again, and no BYE yet");
     peer.send(peer.inside("ACK", &answer, 1, "").as_bytes()).await;
-    hear_method(&peer, "BYE").await;
+    peer.skip_to("BYE ").await;
     side.stop().await;
 }
 
@@ -228,11 +210,11 @@ async fn a_callee_that_hangs_up_waits_for_the_ack() {
 async fn a_hold_that_is_refused_leaves_the_call_as_it_was() {
     let (side, peer, leg, _) = called(true).await;
     side.tell(leg, Command::Hold(true)).await;
-    let hold = hear_method(&peer, "INVITE").await;
-    peer.send(peer.respond(&hold, "488 Not Acceptable Here", "x", "").replace(";tag=x", "").as_bytes()).await;
-    hear_method(&peer, "ACK").await;
+    let hold = peer.skip_to("INVITE ").await;
+    peer.send(peer.agree(&hold, "488 Not Acceptable Here", "").as_bytes()).await;
+    peer.skip_to("ACK ").await;
     side.tell(leg, Command::Hold(false)).await;
-    let again = hear_method(&peer, "INVITE").await;
+    let again = peer.skip_to("INVITE ").await;
     assert!(again.contains("a=sendrecv"), "{again}");
     side.stop().await;
 }

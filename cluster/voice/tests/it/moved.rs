@@ -2,55 +2,21 @@
 
 use std::time::Duration;
 
-use protocol::ports::voice::{Command, EndedBy, LegEvent, LegId, LegState, Transport, VoiceEngine};
+use protocol::ports::voice::{Command, EndedBy, LegEvent, LegState, Transport, VoiceEngine};
 use tokio::time::Instant;
 
-use crate::raw::{Peer, header, sdp};
+use crate::raw::{Peer, header, names};
+use crate::scene::{heir_of, up};
 use crate::support::{Side, dial, loopback, talk};
 
 /// Long enough to have been said, if anybody would.
 const SILENCE: Duration = Duration::from_millis(300);
 
-/// Ends `dead` and gives what it had to an engine that runs already.
-async fn heir_of(dead: &Side) -> Side {
-    let heir = Side::open().await;
-    dead.engine.stop(Duration::ZERO).await;
-    heir.journal.take_from(&dead.journal).await;
-    heir.engine.resume().await.unwrap();
-    heir
-}
-
-/// A call that a raw peer placed, up; its leg and the 200.
-async fn up(side: &mut Side, peer: &Peer, call: &str) -> (LegId, String) {
-    peer.send(peer.invite(call).as_bytes()).await;
-    let leg = side.call().await.leg;
-    side.tell(leg, Command::Answer).await;
-    let answer = peer.verdict().await;
-    peer.send(peer.inside("ACK", &answer, 1, "").as_bytes()).await;
-    assert_eq!(side.event(leg).await, LegEvent::Answered);
-    (leg, answer)
-}
-
-/// The next request of this method; anything but `passing` before it fails.
-async fn request(peer: &Peer, method: &str, passing: &[&str]) -> String {
-    loop {
-        let message = peer.hear().await;
-        if message.starts_with(method) {
-            return message;
-        }
-        assert!(passing.iter().any(|start| message.starts_with(start)), "{message}");
-    }
-}
-
-fn names(message: &str, side: &Side) -> bool {
-    header(message, "Contact").contains(&side.address().to_string())
-}
-
 #[tokio::test]
 async fn a_call_goes_on_after_its_callee_was_taken_over() {
     let (mut a, mut b) = (Side::open().await, Side::open().await);
     let (out, inward) = talk(&mut a, &mut b, Transport::Udp).await;
-    let mut heir = heir_of(&b).await;
+    let mut heir = heir_of(b).await;
     assert_eq!(heir.engine.state(inward), Some(LegState::Up));
     heir.tell(inward, Command::Hold(true)).await;
     assert_eq!(a.event(out).await, LegEvent::Held(true));
@@ -64,7 +30,7 @@ async fn a_call_goes_on_after_its_callee_was_taken_over() {
 async fn a_call_over_tcp_goes_on_after_its_callee_was_taken_over() {
     let (mut a, mut b) = (Side::open().await, Side::open().await);
     let (out, inward) = talk(&mut a, &mut b, Transport::Tcp).await;
-    let mut heir = heir_of(&b).await;
+    let mut heir = heir_of(b).await;
     heir.tell(inward, Command::Hold(true)).await;
     assert_eq!(a.event(out).await, LegEvent::Held(true));
     a.hangup(out).await;
@@ -77,7 +43,7 @@ async fn a_call_over_tcp_goes_on_after_its_callee_was_taken_over() {
 async fn a_call_goes_on_after_its_caller_was_taken_over() {
     let (mut a, mut b) = (Side::open().await, Side::open().await);
     let (out, inward) = talk(&mut a, &mut b, Transport::Udp).await;
-    let heir = heir_of(&a).await;
+    let heir = heir_of(a).await;
     assert_eq!(heir.engine.state(out), Some(LegState::Up));
     heir.tell(out, Command::Hold(true)).await;
     assert_eq!(b.event(inward).await, LegEvent::Held(true));
@@ -96,7 +62,7 @@ async fn an_engine_that_comes_back_at_another_address_moves_its_peers() {
     side.settings = elsewhere.settings.clone();
     elsewhere.stop().await;
     side.restart().await;
-    let moved = request(&peer, "INVITE", &[]).await;
+    let moved = peer.expect("INVITE", &[]).await;
     assert!(names(&moved, &side), "{moved}");
     assert_eq!(header(&moved, "Call-ID"), header(&answer, "Call-ID"));
     assert_eq!(side.engine.state(leg), Some(LegState::Up));
@@ -110,7 +76,7 @@ async fn a_ringing_call_is_answered_by_the_heir() {
     let inward = b.call().await.leg;
     b.tell(inward, Command::Ring).await;
     assert_eq!(a.event(out).await, LegEvent::Ringing);
-    let mut heir = heir_of(&b).await;
+    let mut heir = heir_of(b).await;
     assert_eq!(heir.engine.state(inward), Some(LegState::Ringing));
     heir.tell(inward, Command::Answer).await;
     assert_eq!(a.event(out).await, LegEvent::Answered);
@@ -122,77 +88,15 @@ async fn a_ringing_call_is_answered_by_the_heir() {
 }
 
 #[tokio::test]
-async fn no_request_goes_out_before_a_ringing_call_is_answered_anew() {
-    let mut side = Side::open().await;
-    let peer = Peer::new(side.address()).await;
-    peer.send(peer.invite("anew").as_bytes()).await;
-    let leg = side.call().await.leg;
-    let heir = heir_of(&side).await;
-    heir.tell(leg, Command::Answer).await;
-    let answer = peer.verdict().await;
-    assert!(answer.starts_with("SIP/2.0 200") && names(&answer, &heir), "{answer}");
-    let media = heir.settings.rtp_ports.clone();
-    let port = answer.split("m=audio ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
-    assert!(media.contains(&port.parse().unwrap()), "{answer}");
-    heir.stop().await;
-}
-
-#[tokio::test]
-async fn an_answer_without_ack_is_not_repeated_from_another_address() {
-    let mut side = Side::open().await;
-    let peer = Peer::new(side.address()).await;
-    peer.send(peer.invite("noack").as_bytes()).await;
-    let leg = side.call().await.leg;
-    side.tell(leg, Command::Answer).await;
-    let answer = peer.verdict().await;
-    let heir = heir_of(&side).await;
-    // what the old engine repeated may still be on its way
-    let moved = request(&peer, "INVITE", &["SIP/2.0 200"]).await;
-    assert!(names(&moved, &heir), "{moved}");
-    assert_eq!(header(&moved, "To").split(';').next(), header(&answer, "From").split(';').next());
-    let ok = peer.respond(&moved, "200 OK", "x", &sdp(2, "sendrecv")).replace(";tag=x", "");
-    peer.send_to(ok.as_bytes(), heir.address()).await;
-    request(&peer, "ACK", &["INVITE"]).await;
-    assert_eq!(heir.engine.state(leg), Some(LegState::Up));
-    heir.stop().await;
-}
-
-#[tokio::test]
-async fn an_open_offer_is_closed_before_the_next_one() {
-    let mut side = Side::open().await;
-    let peer = Peer::new(side.address()).await;
-    let (leg, _) = up(&mut side, &peer, "open").await;
-    side.tell(leg, Command::Hold(true)).await;
-    let offer = request(&peer, "INVITE", &[]).await;
-    let number = |message: &str| -> u32 {
-        header(message, "CSeq").split(' ').next().and_then(|number| number.parse().ok()).unwrap()
-    };
-    let heir = heir_of(&side).await;
-    let ack = request(&peer, "ACK", &["INVITE"]).await;
-    assert_eq!(number(&ack), number(&offer));
-    let next = loop {
-        let next = request(&peer, "INVITE", &["ACK"]).await;
-        if number(&next) != number(&offer) {
-            break next;
-        }
-    };
-    assert!(
-        number(&next) == number(&offer) + 1 && next.contains("a=sendonly") && names(&next, &heir),
-        "{next}"
-    );
-    heir.stop().await;
-}
-
-#[tokio::test]
 async fn a_call_whose_answer_would_go_elsewhere_is_cancelled() {
     let mut side = Side::open().await;
     let peer = Peer::new(side.address()).await;
     let leg = side.dial(dial(loopback(peer.port()), Transport::Udp)).await;
-    let invite = request(&peer, "INVITE", &[]).await;
+    let invite = peer.expect("INVITE", &[]).await;
     peer.send(peer.respond(&invite, "180 Ringing", "b1", "").as_bytes()).await;
     assert_eq!(side.event(leg).await, LegEvent::Ringing);
-    let mut heir = heir_of(&side).await;
-    let cancel = request(&peer, "CANCEL", &["INVITE"]).await;
+    let mut heir = heir_of(side).await;
+    let cancel = peer.expect("CANCEL", &["INVITE"]).await;
     assert_eq!(header(&cancel, "Via"), header(&invite, "Via"), "it names what it cancels");
     assert_eq!(heir.ended(leg).await.2, EndedBy::Timeout);
     heir.stop().await;
@@ -204,10 +108,10 @@ async fn a_bye_that_was_not_answered_is_sent_from_the_new_address() {
     let peer = Peer::new(side.address()).await;
     let (leg, _) = up(&mut side, &peer, "bye").await;
     side.hangup(leg).await;
-    let first = request(&peer, "BYE", &[]).await;
-    let heir = heir_of(&side).await;
+    let first = peer.expect("BYE", &[]).await;
+    let heir = heir_of(side).await;
     let again = loop {
-        let again = request(&peer, "BYE", &[]).await;
+        let again = peer.expect("BYE", &[]).await;
         if header(&again, "Via") != header(&first, "Via") {
             break again;
         }
@@ -227,7 +131,7 @@ async fn an_engine_that_may_have_lost_its_calls_says_nothing_until_it_knows_bett
     side.hangup(leg).await;
     assert_eq!(peer.hear_within(SILENCE).await, None);
     side.engine.trust(Instant::now() + Duration::from_secs(60));
-    let bye = request(&peer, "BYE", &["SIP/2.0"]).await;
+    let bye = peer.expect("BYE", &["SIP/2.0"]).await;
     assert_eq!(header(&bye, "Call-ID"), "mute");
     side.stop().await;
 }

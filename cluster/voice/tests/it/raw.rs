@@ -1,24 +1,123 @@
 //! A peer that says exactly what a test wants: a bare socket with messages written out.
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::time::Duration;
 
+use protocol::ports::voice::Transport;
 use tokio::net::UdpSocket;
 
-use crate::support::{SOON, loopback};
+use crate::support::{SOON, Side, loopback};
+
+/// What a peer writes, whatever carries it.
+pub(crate) struct Words {
+    pub(crate) to: SocketAddr,
+    /// What its Contact names.
+    pub(crate) port: u16,
+    pub(crate) transport: Transport,
+}
+
+impl Words {
+    fn contact(&self) -> String {
+        let port = self.port;
+        match self.transport {
+            Transport::Udp => format!("<sip:alice@127.0.0.1:{port}>"),
+            Transport::Tcp => format!("<sip:alice@127.0.0.1:{port};transport=tcp>"),
+        }
+    }
+
+    fn via(&self, branch: &str) -> String {
+        let transport = match self.transport {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        };
+        format!("SIP/2.0/{transport} 127.0.0.1:{};rport;branch=z9hG4bK{branch}", self.port)
+    }
+
+    /// A request with everything that it needs. `lines` end with CRLF each.
+    pub(crate) fn request(&self, method: &str, call: &str, lines: &str, body: &str) -> String {
+        let (to, port, via) = (self.to, self.port, self.via(&format!("{call}{method}")));
+        format!(
+            "{method} sip:bob@{to} SIP/2.0\r\nVia: {via}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:alice@127.0.0.1:{port}>;tag=a{call}\r\nTo: <sip:bob@{to}>\r\n\
+             Call-ID: {call}\r\nCSeq: 1 {method}\r\nContact: {}\r\n{lines}{}",
+            self.contact(),
+            content(body)
+        )
+    }
+
+    pub(crate) fn invite(&self, call: &str) -> String {
+        self.request("INVITE", call, "", &sdp(1, "sendrecv"))
+    }
+
+    /// A request inside the dialog that `answer` belongs to.
+    pub(crate) fn inside(&self, method: &str, answer: &str, cseq: u32, body: &str) -> String {
+        let (to, via) = (self.to, self.via(&format!("{cseq}{method}{}", self.port)));
+        let (from, ours) = (header(answer, "From"), header(answer, "To"));
+        format!(
+            "{method} sip:bob@{to} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\n\
+             From: {from}\r\nTo: {ours}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\n\
+             Contact: {}\r\n{}",
+            header(answer, "Call-ID"),
+            self.contact(),
+            content(body)
+        )
+    }
+
+    /// A response to a request of the engine.
+    pub(crate) fn respond(&self, request: &str, status: &str, tag: &str, body: &str) -> String {
+        self.agree(request, status, body).replacen("\r\nCall-ID", &format!(";tag={tag}\r\nCall-ID"), 1)
+    }
+
+    /// A response to a request of the engine inside a dialog: it has our tag already.
+    pub(crate) fn agree(&self, request: &str, status: &str, body: &str) -> String {
+        format!(
+            "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+             Contact: {}\r\n{}",
+            header(request, "Via"),
+            header(request, "From"),
+            header(request, "To"),
+            header(request, "Call-ID"),
+            header(request, "CSeq"),
+            self.contact(),
+            content(body)
+        )
+    }
+}
+
+/// The end of a message.
+fn content(body: &str) -> String {
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!("{kind}Content-Length: {}\r\n\r\n{body}", body.len())
+}
 
 pub(crate) struct Peer {
     socket: UdpSocket,
-    pub(crate) to: SocketAddr,
+    words: Words,
+}
+
+impl Deref for Peer {
+    type Target = Words;
+
+    fn deref(&self) -> &Words {
+        &self.words
+    }
 }
 
 impl Peer {
     pub(crate) async fn new(to: SocketAddr) -> Peer {
-        Peer { socket: UdpSocket::bind(loopback(0)).await.unwrap(), to }
+        let socket = UdpSocket::bind(loopback(0)).await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        Peer { socket, words: Words { to, port, transport: Transport::Udp } }
+    }
+
+    /// Sends to another engine from now on, as its Contact asks for.
+    pub(crate) fn follow(&mut self, side: &Side) {
+        self.words.to = side.address();
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.socket.local_addr().unwrap().port()
+        self.words.port
     }
 
     pub(crate) async fn send(&self, bytes: &[u8]) {
@@ -45,6 +144,19 @@ impl Peer {
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     }
 
+    /// All that was sent to it until now: what it sends to itself arrives behind that.
+    pub(crate) async fn so_far(&self) -> Vec<String> {
+        const MARK: &str = "no more";
+        self.send_to(MARK.as_bytes(), loopback(self.port())).await;
+        let mut heard = Vec::new();
+        loop {
+            match self.hear().await {
+                mark if mark == MARK => return heard,
+                message => heard.push(message),
+            }
+        }
+    }
+
     /// The next final response.
     pub(crate) async fn verdict(&self) -> String {
         loop {
@@ -55,52 +167,20 @@ impl Peer {
         }
     }
 
-    /// A request with everything that it needs. `lines` end with CRLF each.
-    pub(crate) fn request(&self, method: &str, call: &str, lines: &str, body: &str) -> String {
-        let (to, port) = (self.to, self.port());
-        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-        format!(
-            "{method} sip:bob@{to} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};rport;branch=z9hG4bK{call}{method}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:alice@127.0.0.1:{port}>;tag=a{call}\r\nTo: <sip:bob@{to}>\r\n\
-             Call-ID: {call}\r\nCSeq: 1 {method}\r\nContact: <sip:alice@127.0.0.1:{port}>\r\n{lines}{kind}\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
+    /// The next message that begins so; anything but `passing` before it fails.
+    pub(crate) async fn expect(&self, start: &str, passing: &[&str]) -> String {
+        loop {
+            let message = self.hear().await;
+            if message.starts_with(start) {
+                return message;
+            }
+            assert!(passing.iter().any(|start| message.starts_with(start)), "{message}");
+        }
     }
 
-    pub(crate) fn invite(&self, call: &str) -> String {
-        self.request("INVITE", call, "", &sdp(1, "sendrecv"))
-    }
-
-    /// A request inside the dialog that `answer` belongs to.
-    pub(crate) fn inside(&self, method: &str, answer: &str, cseq: u32, body: &str) -> String {
-        let (to, port) = (self.to, self.port());
-        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-        let (from, ours) = (header(answer, "From"), header(answer, "To"));
-        format!(
-            "{method} sip:bob@{to} SIP/2.0\r\n\
-             Via: SIP/2.0/UDP 127.0.0.1:{port};rport;branch=z9hG4bK{cseq}{method}{port}\r\nMax-Forwards: 70\r\n\
-             From: {from}\r\nTo: {ours}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\n\
-             Contact: <sip:alice@127.0.0.1:{port}>\r\n{kind}Content-Length: {}\r\n\r\n{body}",
-            header(answer, "Call-ID"),
-            body.len()
-        )
-    }
-
-    /// A response to a request of the engine.
-    pub(crate) fn respond(&self, request: &str, status: &str, tag: &str, body: &str) -> String {
-        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-        format!(
-            "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag={tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
-             Contact: <sip:bob@127.0.0.1:{}>\r\n{kind}Content-Length: {}\r\n\r\n{body}",
-            header(request, "Via"),
-            header(request, "From"),
-            header(request, "To"),
-            header(request, "Call-ID"),
-            header(request, "CSeq"),
-            self.port(),
-            body.len()
-        )
+    /// The next message that begins so, whatever comes before it.
+    pub(crate) async fn skip_to(&self, start: &str) -> String {
+        self.expect(start, &[""]).await
     }
 }
 
@@ -120,4 +200,32 @@ pub(crate) fn header<'a>(message: &'a str, name: &str) -> &'a str {
         .and_then(|line| line.split_once(": "))
         .map(|(_, value)| value)
         .unwrap_or_default()
+}
+
+/// The dialog of a message as the other side names it.
+pub(crate) fn turned(message: &str) -> String {
+    let value = |name: &str| header(message, name);
+    format!("From: {}\r\nTo: {}\r\nCall-ID: {}\r\n", value("To"), value("From"), value("Call-ID"))
+}
+
+/// The number of its CSeq.
+pub(crate) fn number(message: &str) -> u32 {
+    header(message, "CSeq").split(' ').next().and_then(|number| number.parse().ok()).unwrap()
+}
+
+/// The version of its session description.
+pub(crate) fn version(message: &str) -> u64 {
+    let origin = message.lines().find_map(|line| line.strip_prefix("o=")).unwrap();
+    origin.split(' ').nth(2).and_then(|version| version.parse().ok()).unwrap()
+}
+
+/// Where a message wants the media.
+pub(crate) fn media_port(message: &str) -> u16 {
+    let line = message.split("m=audio ").nth(1).unwrap();
+    line.split(' ').next().and_then(|port| port.parse().ok()).unwrap()
+}
+
+/// Whether its Contact leads to this engine.
+pub(crate) fn names(message: &str, side: &Side) -> bool {
+    header(message, "Contact").contains(&side.address().to_string())
 }

@@ -2,8 +2,8 @@
 
 use protocol::ports::voice::{Command, EndedBy, LegEvent, LegState, Transport, VoiceEngine};
 
-use crate::raw::{Peer, header, sdp};
-use crate::support::{Side, dial, loopback, talk};
+use crate::raw::{Peer, header};
+use crate::support::{Side, dial, talk};
 
 #[tokio::test]
 async fn a_call_goes_on_after_its_callee_came_back() {
@@ -60,52 +60,6 @@ async fn a_ringing_call_is_cancelled_after_its_callee_came_back() {
     assert_eq!(b.ended(inward).await, (16, 487, EndedBy::Remote));
     a.stop().await;
     b.stop().await;
-}
-
-#[tokio::test]
-async fn an_answer_without_ack_is_repeated_by_an_engine_that_came_back() {
-    let mut side = Side::open().await;
-    let peer = Peer::new(side.address()).await;
-    peer.send(peer.invite("noack").as_bytes()).await;
-    let leg = side.call().await.leg;
-    side.tell(leg, Command::Answer).await;
-    let answer = peer.verdict().await;
-    assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
-    side.restart().await;
-    let again = peer.verdict().await;
-    assert_eq!((header(&again, "To"), header(&again, "CSeq")), (header(&answer, "To"), "1 INVITE"));
-    peer.send(peer.inside("ACK", &again, 1, "").as_bytes()).await;
-    assert_eq!(side.event(leg).await, LegEvent::Answered);
-    peer.send(peer.inside("BYE", &again, 2, "").as_bytes()).await;
-    let gone = peer.verdict().await;
-    assert!(gone.starts_with("SIP/2.0 200"), "{gone}");
-    side.stop().await;
-}
-
-#[tokio::test]
-async fn a_placed_call_is_answered_after_its_caller_came_back() {
-    let mut side = Side::open().await;
-    let peer = Peer::new(side.address()).await;
-    let leg = side.dial(dial(loopback(peer.port()), Transport::Udp)).await;
-    let invite = peer.hear().await;
-    side.restart().await;
-    let again = peer.hear().await;
-    assert_eq!(header(&again, "Via"), header(&invite, "Via"));
-    let ok = peer.respond(&again, "200 OK", "b1", &sdp(1, "sendrecv"));
-    peer.send(ok.as_bytes()).await;
-    let ack = loop {
-        let message = peer.hear().await;
-        if message.starts_with("ACK ") {
-            break message;
-        }
-    };
-    assert_eq!(side.event(leg).await, LegEvent::Answered);
-    side.restart().await;
-    peer.send(ok.as_bytes()).await;
-    let repeated = peer.hear().await;
-    assert!(repeated.starts_with("ACK "), "{repeated}");
-    assert_eq!(header(&repeated, "CSeq"), header(&ack, "CSeq"));
-    side.stop().await;
 }
 
 #[tokio::test]

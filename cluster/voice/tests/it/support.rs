@@ -13,7 +13,7 @@ use protocol::ports::voice::{
 };
 use protocol::{Error, Result, Status};
 use rand::Rng;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Mutex as Door, Notify, mpsc, watch};
 use uuid::Uuid;
 use voice::{Engine, MemoryJournal, Settings};
 
@@ -67,6 +67,9 @@ impl VoiceHost for Platform {
 pub(crate) struct Journal {
     kept: MemoryJournal,
     dying: Arc<Dying>,
+    written: Arc<watch::Sender<usize>>,
+    reading: Arc<Notify>,
+    door: Arc<Door<()>>,
 }
 
 #[derive(Default)]
@@ -85,6 +88,22 @@ impl Journal {
     /// Waits until it has died.
     pub(crate) async fn death(&self) {
         tokio::time::timeout(SOON, self.dying.dead.notified()).await.expect("so many writes in time");
+    }
+
+    /// Waits until so many writes were done since the engine was opened.
+    pub(crate) async fn written(&self, writes: usize) {
+        let mut written = self.written.subscribe();
+        let enough = written.wait_for(|done| *done >= writes);
+        tokio::time::timeout(SOON, enough).await.expect("so many writes in time").unwrap();
+    }
+
+    /// Does `meanwhile` after an engine has bound its sockets and asked for its dialogs, before it gets them.
+    pub(crate) async fn before_it_is_read(&self, meanwhile: impl Future<Output = ()>) {
+        let shut = self.door.lock().await;
+        let asked = self.reading.notified();
+        tokio::time::timeout(SOON, asked).await.expect("a reader in time");
+        meanwhile.await;
+        drop(shut);
     }
 
     /// Becomes the journal of what the other one has.
@@ -109,6 +128,7 @@ impl DialogJournal for Journal {
         let last = self.last();
         if last != Some(false) {
             self.kept.put(leg, state).await?;
+            self.written.send_modify(|done| *done += 1);
         }
         if last.is_some() {
             *self.dying.at.lock().unwrap() = None;
@@ -127,6 +147,8 @@ impl DialogJournal for Journal {
     }
 
     async fn all(&self) -> Result<Vec<(LegId, Bytes)>> {
+        self.reading.notify_waiters();
+        let _open = self.door.lock().await;
         self.kept.all().await
     }
 }
@@ -184,9 +206,20 @@ impl Side {
         panic!("no free port in twenty tries");
     }
 
+    /// Its process is gone: nothing of it goes on the wire any more.
+    pub(crate) async fn kill(&self) {
+        self.engine.stop(Duration::ZERO).await;
+    }
+
+    /// Waits for the write that its process dies at.
+    pub(crate) async fn dies(&self) {
+        self.journal.death().await;
+        self.kill().await;
+    }
+
     /// The same engine again: same addresses, same journal.
     pub(crate) async fn restart(&mut self) {
-        self.engine.stop(Duration::ZERO).await;
+        self.kill().await;
         let host = self.platform.clone();
         self.engine =
             voice::start(self.settings.clone(), host, Arc::new(self.journal.clone())).await.unwrap();
@@ -251,7 +284,7 @@ impl Side {
     }
 
     pub(crate) async fn stop(self) {
-        self.engine.stop(Duration::ZERO).await;
+        self.kill().await;
     }
 }
 

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use protocol::Result;
 use protocol::ports::voice::{CAUSE_FAILED, EndedBy, LegId};
-use rsipstack::sip::{Request, Response};
+use rsipstack::sip::Request;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::call::dialog::Serving;
 use crate::call::leg::{Handle, Leg, MAILBOX};
-use crate::call::{Dialog, Effect, Phase, Role, Timer, finish, moved};
+use crate::call::{Dialog, Effect, Phase, Role, Timer, early, finish, moved};
 use crate::engine::Shared;
 use crate::sip::headers::Target;
 use crate::sip::transact::Reply;
@@ -57,24 +57,21 @@ async fn one(shared: &Arc<Shared>, id: LegId, mut dialog: Dialog) -> bool {
     if !dialog.is_over() {
         effects.extend(media(shared, id, (&mut dialog, own.address.ip())).await);
     }
-    if moved {
-        effects.extend(moved::settle(&mut dialog));
-    }
     if let Some(identity) = dialog.identity() {
         shared.invites.insert(identity, id);
     }
     let mut replies = HashMap::new();
     if let Some(serving) = dialog.serving.clone() {
-        match again(shared, &dialog, &serving, &handle).await {
-            Some(reply) => _ = replies.insert(serving.cseq, reply),
-            None => effects.extend(unreachable(&mut dialog)),
-        }
-        effects.extend(repeat(&serving));
-    }
-    if !moved {
-        effects.extend(ask_again(&dialog));
+        let reply = again(shared, &dialog, &serving, &handle).await;
+        effects.extend(match (&reply, moved) {
+            (None, _) => unreachable(&mut dialog),
+            (Some(_), true) => moved::answer_anew(&mut dialog),
+            (Some(_), false) => early::repeat(&serving),
+        });
+        replies.extend(reply.map(|reply| (serving.cseq, reply)));
     }
     effects.extend(timer(&dialog));
+    effects.extend(if moved { moved::settle(&mut dialog) } else { ask_again(&dialog) });
     dialog.cancelled = false;
     info!(leg = %id, phase = ?dialog.phase, moved, "dialog resumed");
     let leg =
@@ -83,16 +80,10 @@ async fn one(shared: &Arc<Shared>, id: LegId, mut dialog: Dialog) -> bool {
     true
 }
 
-/// The answer that the peer may not have got.
-fn repeat(serving: &Serving) -> Option<Effect> {
-    let response = Response::try_from(serving.answer.as_deref()?).ok()?;
-    Some(Effect::Respond { cseq: serving.cseq, response: Box::new(response) })
-}
-
 /// The request of ours that may not have been sent.
-fn ask_again(dialog: &Dialog) -> Option<Effect> {
-    let request = Request::try_from(dialog.pending.as_ref()?.bytes.as_str()).ok()?;
-    Some(Effect::Ask(Box::new(request)))
+fn ask_again(dialog: &Dialog) -> Vec<Effect> {
+    let pending = dialog.pending.as_ref().and_then(|pending| Request::try_from(pending.bytes.as_str()).ok());
+    pending.map(|request| Effect::Ask(Box::new(request))).into_iter().collect()
 }
 
 async fn again(shared: &Shared, dialog: &Dialog, serving: &Serving, handle: &Handle) -> Option<Reply> {

@@ -1,9 +1,9 @@
 //! An incoming leg until its ACK: ringing, early media, answer, CANCEL.
 
 use protocol::ports::voice::{CAUSE_NORMAL, EndedBy, LegEvent};
-use rsipstack::sip::Request;
+use rsipstack::sip::{Request, Response};
 
-use super::dialog::{Dialog, Phase, Role};
+use super::dialog::{Dialog, Phase, Role, Serving};
 use super::step::{Effect, GONE, Timer};
 use super::{finish, middle};
 
@@ -52,6 +52,14 @@ pub(super) fn accept(dialog: &mut Dialog, body: &str) -> Vec<Effect> {
         serving.answer = String::from_utf8(response.to_bytes()).ok();
     }
     vec![Effect::Journal, Effect::Respond { cseq: serving.cseq, response }]
+}
+
+/// The final answer that its peer may not have got.
+pub(crate) fn repeat(serving: &Serving) -> Vec<Effect> {
+    let answer = serving.answer.as_deref().and_then(|answer| Response::try_from(answer).ok());
+    let repeated =
+        answer.map(|response| Effect::Respond { cseq: serving.cseq, response: Box::new(response) });
+    repeated.into_iter().collect()
 }
 
 fn provisional(dialog: &mut Dialog, status: u16, body: &str) -> Vec<Effect> {

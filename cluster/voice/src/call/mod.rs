@@ -4,7 +4,7 @@
 //! wire sees what it promises; the order of effects is that rule.
 
 pub(crate) mod dialog;
-mod early;
+pub(crate) mod early;
 pub(crate) mod finish;
 pub(crate) mod leg;
 mod middle;

@@ -93,3 +93,20 @@ async fn a_peer_whose_own_offer_is_open_is_asked_by_the_heir_until_it_takes_ours
     assert_eq!(heir.engine.state(leg), Some(LegState::Up));
     heir.stop().await;
 }
+
+#[tokio::test]
+async fn a_hold_that_was_written_down_is_agreed_to_by_the_heir_before_it_asks_anything() {
+    let (side, mut peer, leg, answer) = dead_at_the_hold(true).await;
+    let mut heir = heir_of(side).await;
+    // until its own offer is answered it would take none of ours
+    let agreed = peer.expect("SIP/2.0", &[]).await;
+    assert!(agreed.starts_with("SIP/2.0 200") && agreed.contains("a=recvonly"), "{agreed}");
+    assert!(names(&agreed, &heir) && header(&agreed, "CSeq") == "2 INVITE", "{agreed}");
+    peer.follow(&heir);
+    peer.send(peer.inside("ACK", &answer, 2, "").as_bytes()).await;
+    let moved = peer.expect("INVITE", &["SIP/2.0 200"]).await;
+    peer.send(peer.agree(&moved, "200 OK", &sdp(2, "sendonly")).as_bytes()).await;
+    peer.expect("ACK", &["INVITE", "SIP/2.0 200"]).await;
+    takes_back(&mut heir, &peer, leg, &answer).await;
+    heir.stop().await;
+}

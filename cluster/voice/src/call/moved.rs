@@ -73,10 +73,13 @@ pub(crate) fn settle(dialog: &mut Dialog) -> Vec<Effect> {
     }
 }
 
-/// An offer of ours that is open is dropped. The ACK for whatever the peer answered to it lets it take the next one.
+/// An offer of ours that is open is dropped. The ACK for whatever the peer answered to it, or to the one before if
+/// that ACK was not sent, lets it take the next one.
 fn reinvite(dialog: &mut Dialog) -> Vec<Effect> {
     let answered = dialog.serving.take().is_some();
-    let ack = dialog.pending.take().and_then(|pending| dialog.acknowledge(pending.cseq, ""));
+    let open = dialog.pending.take().map(|pending| pending.cseq);
+    let last = open.or(dialog.ack.as_ref().map(|(cseq, _)| *cseq));
+    let ack = last.and_then(|cseq| dialog.acknowledge(cseq, ""));
     let mut effects: Vec<Effect> = ack.map(|ack| Effect::Tell(Box::new(ack))).into_iter().collect();
     if answered {
         dialog.hold = Some(dialog.session.held);

@@ -136,6 +136,22 @@ async fn an_agreement_that_was_written_down_is_acknowledged_from_the_journal() {
 }
 
 #[tokio::test]
+async fn an_agreement_is_acknowledged_by_the_heir_before_it_asks_anything() {
+    for written in [false, true] {
+        let (side, mut peer, _, offer) = dead_at_the_agreement(written).await;
+        let heir = heir_of(side).await;
+        // a peer whose 200 nobody acknowledges ends the call after 32 s
+        let ack = peer.expect("ACK", &[]).await;
+        assert_eq!((number(&ack), header(&ack, "To")), (number(&offer), header(&offer, "To")));
+        let next = peer.expect("INVITE", &[]).await;
+        assert!(number(&next) == number(&offer) + 1 && names(&next, &heir), "{next}");
+        peer.follow(&heir);
+        agreed(&peer, &next).await;
+        heir.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_repeated_offer_that_nobody_answers_ends_no_call() {
     let (mut side, peer, leg, answer, offer) = held().await;
     side.restart().await;

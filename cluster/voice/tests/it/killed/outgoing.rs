@@ -2,7 +2,7 @@
 
 use protocol::ports::voice::{EndedBy, LegEvent, LegId, LegState, VoiceEngine};
 
-use crate::raw::{Peer, header, number, sdp, turned};
+use crate::raw::{Peer, header, names, number, sdp, turned};
 use crate::scene::{call, calling, hangs_up, heir_of, pair};
 use crate::support::Side;
 
@@ -134,6 +134,22 @@ async fn an_answer_that_was_written_down_is_acknowledged_from_the_journal() {
     side.hangup(leg).await;
     peer.expect("BYE", &[]).await;
     side.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_was_written_down_is_acknowledged_by_the_heir() {
+    let (side, mut peer, leg, invite) = dead_at_the_answer(true).await;
+    let heir = heir_of(side).await;
+    // a peer whose 200 nobody acknowledges ends the call after 32 s
+    let ack = peer.expect("ACK", &[]).await;
+    assert_eq!(number(&ack), number(&invite));
+    let moved = peer.expect("INVITE", &[]).await;
+    assert!(number(&moved) == number(&invite) + 1 && names(&moved, &heir), "{moved}");
+    peer.follow(&heir);
+    peer.send(peer.agree(&moved, "200 OK", &sdp(2, "sendrecv")).as_bytes()).await;
+    peer.expect("ACK", &["INVITE"]).await;
+    assert_eq!(heir.engine.state(leg), Some(LegState::Up));
+    heir.stop().await;
 }
 
 #[tokio::test]

@@ -122,7 +122,7 @@ async fn media(shared: &Shared, id: LegId, (dialog, ip): (&mut Dialog, IpAddr)) 
     };
     dialog.session.moved(SocketAddr::new(ip, anchor.port));
     if anchor.port != dialog.anchor.port {
-        dialog.hold = Some(dialog.session.held);
+        dialog.hold.get_or_insert(dialog.session.held);
     }
     dialog.anchor = anchor;
     dialog.session.connect().into_iter().collect()

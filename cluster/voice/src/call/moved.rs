@@ -81,11 +81,12 @@ fn reinvite(dialog: &mut Dialog) -> Vec<Effect> {
     let last = open.or(dialog.ack.as_ref().map(|(cseq, _)| *cseq));
     let ack = last.and_then(|cseq| dialog.acknowledge(cseq, ""));
     let mut effects: Vec<Effect> = ack.map(|ack| Effect::Tell(Box::new(ack))).into_iter().collect();
+    let held = dialog.hold.unwrap_or(dialog.session.held);
     if answered {
-        dialog.hold = Some(dialog.session.held);
+        dialog.hold = Some(held);
         effects.push(Effect::After(Timer::Retry, BEHIND));
     } else {
-        effects.extend(middle::hold(dialog, dialog.session.held));
+        effects.extend(middle::hold(dialog, held));
     }
     effects
 }

@@ -164,6 +164,23 @@ async fn a_repeated_offer_that_nobody_answers_ends_no_call() {
 }
 
 #[tokio::test]
+async fn an_offer_that_waits_for_its_turn_is_made_by_the_heir() {
+    let (mut side, peer) = pair().await;
+    let (leg, _) = up(&mut side, &peer, "waits").await;
+    side.tell(leg, Command::Hold(true)).await;
+    let offer = peer.expect("INVITE", &[]).await;
+    side.tell(leg, Command::Hold(false)).await;
+    peer.send(peer.agree(&offer, "491 Request Pending", "").as_bytes()).await;
+    side.journal.written(5).await;
+    side.kill().await;
+    peer.so_far().await;
+    let heir = heir_of(side).await;
+    let next = peer.expect("INVITE", &["ACK"]).await;
+    assert!(next.contains("a=sendrecv") && names(&next, &heir), "{next}");
+    heir.stop().await;
+}
+
+#[tokio::test]
 async fn numbers_and_versions_go_on_after_a_restart_and_after_a_move() {
     let (mut side, mut peer) = pair().await;
     let (leg, answer) = up(&mut side, &peer, "numbers").await;

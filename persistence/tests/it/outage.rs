@@ -7,10 +7,11 @@ use futures_util::future::join_all;
 use protocol::Status;
 use protocol::ports::{Entry, Journal};
 use serde_json::json;
+use sqlx::{Connection as _, Executor as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{Duration, Instant, sleep_until};
+use tokio::time::{Duration, Instant, sleep_until, timeout};
 use uuid::Uuid;
 
 use crate::database::open;
@@ -103,6 +104,25 @@ async fn an_answer_that_never_ends_costs_the_writer_its_connection_and_no_more()
     assert_eq!(told(&store).await[0], "first", "the server had committed");
     store.close().await;
     relay.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_that_nobody_waits_for_any_more_keep_no_connection() {
+    /// More than there are connections for reads.
+    const READS: usize = 10;
+    let Some(server) = MariaDb::start().await else { return };
+    let url = server.database().await;
+    let store = open(&url).await;
+    let one = call(Uuid::nil(), 1);
+    write(&store, insert(&one), "first").await.unwrap();
+    let mut other = sqlx::MySqlConnection::connect(&url).await.unwrap();
+    other.execute("LOCK TABLES `call` WRITE").await.unwrap();
+    let reads = join_all((0..READS).map(|_| get(&store, id(&one))));
+    assert!(timeout(Duration::from_millis(200), reads).await.is_err(), "nothing is read from a locked table");
+    store.health().await.unwrap();
+    other.execute("UNLOCK TABLES").await.unwrap();
+    assert_eq!(get(&store, id(&one)).await, Some(one));
+    store.close().await;
 }
 
 /// What befalls the next connection that commits.

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlRow};
-use sqlx::pool::PoolOptions;
+use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::{Connection as _, MySql, Pool};
 use tokio::time::error::Elapsed;
 use tokio::time::{Duration, timeout};
@@ -42,17 +42,39 @@ pub(super) async fn read(
     statement: Statement,
     pulse: Option<&Pulse>,
 ) -> sqlx::Result<Vec<MySqlRow>> {
-    let mut conn = unless_silent(pulse, pool.acquire(), false).await?;
+    let mut lent = Lent(Some(unless_silent(pulse, pool.acquire(), false).await?));
     // bytes that make no sense can make the driver panic: the connection is to blame, not the caller
-    let fetched = AssertUnwindSafe(MySql::fetch(&mut conn, &statement)).catch_unwind();
+    let fetched = AssertUnwindSafe(lent.fetch(&statement)).catch_unwind();
     let fetched = fetched.map(|fetched| fetched.unwrap_or(Err(sqlx::Error::WorkerCrashed)));
     let fetched = timeout(READ_LIMIT, unless_silent(pulse, fetched, true)).await;
     let fetched = fetched.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into())));
-    if matches!(&fetched, Err(cause) if !matches!(cause, sqlx::Error::Database(_))) {
-        // what still comes on it may be the answer to this question, or nothing ever
-        conn.close_on_drop();
+    if matches!(&fetched, Ok(_) | Err(sqlx::Error::Database(_))) {
+        lent.give_back();
     }
     fetched
+}
+
+/// A connection that waits for an answer. If it is dropped before it was given back it is closed at once, and its place
+/// is free: what still comes on it may be the answer to this question, or nothing ever, and the pool would wait for it.
+struct Lent(Option<PoolConnection<MySql>>);
+
+impl Lent {
+    async fn fetch(&mut self, statement: &Statement) -> sqlx::Result<Vec<MySqlRow>> {
+        let conn = self.0.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        MySql::fetch(conn, statement).await
+    }
+
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(conn) = self.0.take() {
+            drop(conn.detach());
+        }
+    }
 }
 
 async fn unless_silent<T>(

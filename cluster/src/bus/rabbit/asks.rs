@@ -41,7 +41,7 @@ impl Asks {
         let mut seat = self.waiting.enter(&id, queue);
         let channel = self.line.now()?;
         let body = serde_json::to_vec(request).map_err(Error::internal)?;
-        let properties = wire::of_request(request, &id, until.saturating_duration_since(Instant::now()));
+        let properties = wire::of_request(&id, until.saturating_duration_since(Instant::now()));
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let send = async {
             let sent = channel.basic_publish(ShortString::default(), key, options, &body, properties).await;

@@ -208,7 +208,7 @@ async fn respond(channel: Channel, since: Instant, delivery: Delivery, server: A
     if !reads && delivery.ack(BasicAckOptions::default()).await.is_err() {
         return;
     }
-    let until = since + wire::left(&delivery.properties);
+    let until = since + wire::left(&request);
     let in_time = Instant::now() + TOO_LATE < until;
     let response = match request {
         Ok(request) if in_time => Some(answer_read(request, until, server).await),

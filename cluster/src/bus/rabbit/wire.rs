@@ -2,7 +2,6 @@
 
 use lapin::BasicProperties;
 use lapin::message::Delivery;
-use lapin::types::{AMQPValue, FieldTable};
 use protocol::ports::{Clock as _, SystemClock};
 use protocol::{Event, Result, sock, time};
 use tokio::time::Duration;
@@ -13,10 +12,6 @@ use super::super::answer::patience;
 /// What VoIPBIN puts on everything, JSON or not.
 const TEXT: &str = "text/plain";
 const PERSISTENT: u8 = 2;
-
-/// Milliseconds that were left when the request was sent.
-const TIMEOUT: &str = "x-branchline-timeout-ms";
-const REQUEST: &str = "x-branchline-request-id";
 
 /// RabbitMQ's own: a reply to it goes straight to the channel that asked.
 pub(super) const REPLY_TO: &str = "amq.rabbitmq.reply-to";
@@ -29,17 +24,13 @@ pub(super) fn of_event(event: &Event) -> BasicProperties {
 }
 
 /// It expires in the queue when its asker has gone.
-pub(super) fn of_request(request: &sock::Request, id: &str, left: Duration) -> BasicProperties {
-    let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
-    let mut headers = FieldTable::default();
-    headers.insert(TIMEOUT.into(), AMQPValue::LongLongInt(i64::try_from(left).unwrap_or(i64::MAX)));
-    headers.insert(REQUEST.into(), AMQPValue::LongString(request.request_id.as_str().into()));
+pub(super) fn of_request(id: &str, left: Duration) -> BasicProperties {
+    let left = left.as_millis().max(1);
     BasicProperties::default()
         .with_content_type(TEXT.into())
         .with_reply_to(REPLY_TO.into())
         .with_correlation_id(id.into())
         .with_expiration(left.to_string().into())
-        .with_headers(headers)
 }
 
 /// With the correlation id of the request, if it had one; VoIPBIN's have none.
@@ -52,10 +43,8 @@ pub(super) fn of_response(request: &BasicProperties) -> BasicProperties {
 }
 
 /// How long the sender of a request waits for its reply.
-pub(super) fn left(properties: &BasicProperties) -> Duration {
-    let header = properties.headers().as_ref().and_then(|headers| headers.inner().get(TIMEOUT));
-    let Some(AMQPValue::LongLongInt(left)) = header else { return patience(None) };
-    patience(u64::try_from(*left).ok())
+pub(super) fn left(request: &Result<sock::Request>) -> Duration {
+    patience(request.as_ref().ok().and_then(|request| request.timeout_ms))
 }
 
 /// May the request be carried out twice? One that cannot be read changes nothing.

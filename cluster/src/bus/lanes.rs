@@ -54,7 +54,7 @@ impl Place {
     }
 
     /// Lets the next one go.
-    pub(super) fn done(mut self) {
+    pub(super) fn done(&mut self) {
         if let Some(next) = self.next.take() {
             let _ = next.send(());
         }

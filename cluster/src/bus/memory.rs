@@ -70,10 +70,10 @@ impl Bus for MemoryBus {
         // Places in the lanes are taken here, before the first wait: the order of calls is the order of
         // deliveries. A send without watchers fails, which is no failure.
         let lane = event.lane();
-        let lanes: Vec<_> =
+        let mut lanes: Vec<_> =
             self.broker.subscriptions().values().filter_map(|all| all.enter(&event, lane)).collect();
         let _ = self.broker.0.live.send(event.clone());
-        let done = join_all(lanes.into_iter().map(|lane| lane.deliver(event.clone()))).await;
+        let done = join_all(lanes.iter_mut().map(|lane| lane.deliver(event.clone()))).await;
         done.into_iter().collect()
     }
 

@@ -48,14 +48,15 @@ impl Subscription {
     }
 }
 
-/// A delivery under way. Dropped without success it fails those behind it in its lane.
+/// A delivery under way. Dropped without success it fails those behind it in its lane: until the same event is dealt
+/// with in all lanes, for a later one that came in meanwhile would overtake it.
 pub(super) struct Lane {
     of: Arc<Subscription>,
     place: Place,
 }
 
 impl Lane {
-    pub(super) async fn deliver(mut self, event: Arc<Event>) -> Result<()> {
+    pub(super) async fn deliver(&mut self, event: Arc<Event>) -> Result<()> {
         self.place.turn().await?;
         let _place = self.of.places.acquire().await.map_err(Error::internal)?;
         if let Some(member) = self.of.member() {

@@ -3,6 +3,7 @@
 pub(crate) mod broker;
 mod faults;
 mod nodes;
+mod order;
 pub(crate) mod peers;
 mod recess;
 mod suite;

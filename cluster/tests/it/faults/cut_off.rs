@@ -1,4 +1,4 @@
-//! A node that neither the database nor the broker hears any more, and that lives on: its call has one voice.
+//! A node that neither the database nor the broker hears any more, and that lives on or stands still: its call has one voice.
 
 use std::net::SocketAddr;
 
@@ -96,21 +96,30 @@ impl Scene {
         Some(Scene { database, first, second, store, bus, far, direct })
     }
 
-    /// Another voice is heard, and then never more than that one; the first node ends once it is heard again.
-    async fn ends_taken_over(mut self, cut_off: Instant) {
-        let far = &self.far;
-        let both =
-            becomes("another voice", TAKEN_OVER, || <[SocketAddr; 2]>::try_from(voices(far)).ok()).await;
-        println!("taken over {:?} after it was cut off", cut_off.elapsed());
-        assert!(self.first.runs(), "it lives on, and nobody hears it");
-        listen().await;
+    fn cut_off(&self) {
+        for relay in [&self.store, &self.bus] {
+            relay.stall();
+        }
+    }
+
+    fn heal(&self) {
         for relay in [&self.store, &self.bus] {
             relay.heal();
         }
+    }
+
+    /// Another voice is heard, and then never more than that one; the first node ends once it is `healed`.
+    async fn ends_taken_over(mut self, cut_off: Instant, healed: impl Fn(&Scene)) {
+        let both = || <[SocketAddr; 2]>::try_from(voices(&self.far)).ok();
+        let both = becomes("another voice", TAKEN_OVER, both).await;
+        println!("taken over {:?} after it was cut off", cut_off.elapsed());
+        assert!(self.first.runs(), "it lives on, and nobody hears it");
+        listen().await;
+        healed(&self);
         self.first.ended().await;
         listen().await;
-        assert_eq!(voices(far), both, "no third voice");
-        println!("silence between the voices: {:?}", one_after_the_other(far, both));
+        assert_eq!(voices(&self.far), both, "no third voice");
+        println!("silence between the voices: {:?}", one_after_the_other(&self.far, both));
         assert_eq!(owners(&self.database, &self.direct).await, ["second"]);
         let up = |page: &Value| page["result"][0]["status"] == "progressing";
         let call = self.second.api.becomes("calls", up).await["result"][0]["id"].as_str().unwrap().to_owned();
@@ -129,10 +138,15 @@ async fn listen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_cut_off_and_heard_again_never_speaks_beside_the_one_that_took_over() {
     let Some(scene) = Scene::begin().await else { return };
-    for relay in [&scene.store, &scene.bus] {
-        relay.stall();
-    }
-    scene.ends_taken_over(Instant::now()).await;
+    scene.cut_off();
+    scene.ends_taken_over(Instant::now(), Scene::heal).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stood_still_and_goes_on_never_speaks_beside_the_one_that_took_over() {
+    let Some(scene) = Scene::begin().await else { return };
+    scene.first.freeze();
+    scene.ends_taken_over(Instant::now(), |scene| scene.first.thaw()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,5 +158,5 @@ async fn a_node_that_lived_on_the_word_of_the_bus_never_speaks_beside_the_one_th
     assert!(scene.far.seen(|seen| seen.iter().any(heard)), "its call goes on");
     assert_eq!(voices(&scene.far).len(), 1, "nobody takes it");
     scene.bus.away();
-    scene.ends_taken_over(Instant::now()).await;
+    scene.ends_taken_over(Instant::now(), Scene::heal).await;
 }

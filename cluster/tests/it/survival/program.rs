@@ -85,9 +85,23 @@ impl Program {
 
     /// Tells it to stop (SIGTERM) and waits until it has.
     pub(crate) async fn terminate(&mut self) {
-        let id = self.process.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.signal("-TERM");
         assert!(timeout(PATIENCE, self.process.wait()).await.expect("it stops").unwrap().success());
+    }
+
+    /// All its threads stand still, and its connections stay (SIGSTOP).
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Its threads go on where they stood (SIGCONT).
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.process.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
     /// Kills it as a power cut would (SIGKILL).

@@ -62,7 +62,7 @@ pub(crate) use nodes::Nodes;
 pub(crate) use picture::Watcher;
 pub(crate) use post::Post;
 pub(crate) use question::{Act, Fault, Question};
-pub use token::{made_token, token};
+pub use token::{FILE as TOKEN_FILE, made_token, token};
 pub(crate) use watches::Watches;
 
 /// A request has ids, a path and a token; nothing of it is large.

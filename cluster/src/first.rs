@@ -127,6 +127,11 @@ impl Welcome {
         keys::write_private(&self.file, text.as_bytes())
     }
 
+    /// Where all of it is kept.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// On a terminal only: never in a log.
     pub fn show(&self, node: &Node) {
         if !std::io::stdout().is_terminal() {

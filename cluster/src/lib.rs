@@ -20,6 +20,7 @@ mod probe;
 mod retry;
 pub mod run;
 pub mod speech;
+mod stop;
 pub mod telemetry;
 
 pub use first::Welcome;

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use protocol::{Error, Result};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, Backend, Cli, Command, Config};
 use crate::node::serves;
+use crate::stop::Stop;
 use crate::telemetry::trace;
 use crate::{Node, Plan, admin, chaos, cli, demo, first, telemetry};
 use actors::kernel::Outcome;
@@ -188,24 +188,4 @@ fn announce(node: &Node) {
     let http = node.gateway.as_ref().map(|gateway| gateway.local_addr().to_string()).unwrap_or_default();
     let sip = node.voice.local().udp;
     tracing::info!(http, %sip, admin = %node.admin.local_addr(), "ready");
-}
-
-/// SIGTERM from a supervisor, SIGINT from a terminal.
-struct Stop {
-    term: Signal,
-    int: Signal,
-}
-
-impl Stop {
-    fn listen() -> Result<Stop> {
-        let listen = |kind| signal(kind).map_err(Error::internal);
-        Ok(Stop { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
-    }
-
-    async fn told(&mut self) {
-        tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.int.recv() => {}
-        }
-    }
 }

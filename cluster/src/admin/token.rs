@@ -10,7 +10,8 @@ use rand::RngCore as _;
 
 use crate::keys::write_private;
 
-const FILE: &str = "admin.token";
+/// Its name in the folder.
+pub const FILE: &str = "admin.token";
 
 /// As hard to guess as the hash it is compared by.
 const LENGTH: usize = 32;

@@ -20,7 +20,6 @@ use std::collections::BTreeMap;
 use protocol::{Error, Result};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use fault::Fault;
@@ -30,6 +29,8 @@ use site::Site;
 use talks::Talks;
 use verdict::Line;
 use writers::Writers;
+
+use crate::stop::Stop;
 
 /// A node that is not well again after this is lost.
 const RECOVERS: Duration = Duration::from_secs(60);
@@ -67,9 +68,10 @@ pub async fn run(settings: Settings) -> Result<()> {
     let hooks = Hooks::open().await?;
     let mut talks = Talks::prepare().await?;
     // what is dropped half open ends its nodes, too
+    let mut stop = Stop::listen()?;
     let mut site = tokio::select! {
         site = Site::open(&shared) => site?,
-        told = told_to_stop() => return told.and(Err(stopped())),
+        () = stop.told() => return Err(stopped()),
     };
     let harassed = async {
         site.furnish(talks.carrier(), hooks.local()).await?;
@@ -80,7 +82,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     // the nodes are children that end with this process; here they end before it
     let outcome = tokio::select! {
         outcome = harassed => outcome,
-        told = told_to_stop() => told.and(Err(stopped())),
+        () = stop.told() => Err(stopped()),
     };
     site.close(outcome.is_err()).await;
     outcome
@@ -88,15 +90,6 @@ pub async fn run(settings: Settings) -> Result<()> {
 
 fn stopped() -> Error {
     Error::unavailable("stopped before the end")
-}
-
-/// SIGINT from a terminal, SIGTERM from whoever started it.
-async fn told_to_stop() -> Result<()> {
-    let mut term = signal(SignalKind::terminate()).map_err(Error::internal)?;
-    tokio::select! {
-        _ = term.recv() => Ok(()),
-        told = tokio::signal::ctrl_c() => told.map_err(Error::internal),
-    }
 }
 
 struct Harm<'s> {

@@ -4,13 +4,13 @@ use proto::admin::v1::{
     ActorKind, Call, DomainPace, ListCallsRequest, Node, TreeNode, WatchClusterRequest, WatchClusterResponse,
 };
 use protocol::{Result, time};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::calls::party;
 use super::client::{Operator, connect, refused};
 use super::screen::{Screen, keys};
 use super::table::plain;
 use super::tree::{age, state};
+use crate::stop::Stop;
 
 const QUIT: [u8; 2] = [b'q', CONTROL_C];
 /// In raw mode the terminal sends no signal for it.
@@ -25,8 +25,7 @@ const CALLS: usize = 4;
 pub async fn top(operator: &Operator) -> Result<()> {
     let mut client = connect(operator).await?;
     let mut nodes = client.watch_cluster(WatchClusterRequest {}).await.map_err(refused)?.into_inner();
-    let listen = |kind| signal(kind).map_err(protocol::Error::internal);
-    let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let mut stop = Stop::listen()?;
     let screen = Screen::enter()?;
     let mut keys = keys();
     loop {
@@ -36,8 +35,7 @@ pub async fn top(operator: &Operator) -> Result<()> {
                 Some(key) if !QUIT.contains(&key) => continue,
                 _ => return Ok(()),
             },
-            _ = term.recv() => return Ok(()),
-            _ = int.recv() => return Ok(()),
+            () = stop.told() => return Ok(()),
         };
         let Some(now) = message else { return Ok(()) };
         let calls = client.list_calls(ListCallsRequest::default()).await.map_err(refused)?.into_inner();

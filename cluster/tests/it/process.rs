@@ -24,6 +24,7 @@ use crate::platform::{HERE, PATIENCE, free_port};
 
 #[path = "../../../gateway/tests/it/certificate.rs"]
 pub(crate) mod certificate;
+mod demo;
 mod tls;
 
 /// An end that was asked for takes no longer: 2 s of grace for what is under way, and the stopping itself.

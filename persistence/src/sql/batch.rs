@@ -6,7 +6,7 @@ use protocol::{Error, Result};
 
 use super::dialect::{Asked, Dialect, Failed, Fault, Why};
 use super::failure::{self, Failure};
-use super::job::{Job, Step};
+use super::job::{Job, Step, Subject};
 use super::statement::Statement;
 use super::writer::within;
 
@@ -92,7 +92,7 @@ async fn apply<D: Dialect>(conn: &mut D::Connection, job: &Job) -> Result<Option
     let asked: Vec<_> = job.steps.iter().map(Step::asked).collect();
     let Err(Failed { at, why }) = run::<D>(conn, &asked).await else { return Ok(None) };
     match (why, job.steps.get(at)) {
-        (Why::Unmatched, Some(Step::Update { exists, .. })) => unmatched::<D>(conn, exists).await.map(Some),
+        (Why::Unmatched, Some(Step::Update { subject, .. })) => unmatched::<D>(conn, subject).await.map(Some),
         (Why::Unmatched, _) => Ok(Some(Error::conflict())),
         (Why::Cause(cause), Some(Step::Insert(_) | Step::Update { .. })) if is_taken(&cause) => {
             Ok(Some(failure::taken()))
@@ -105,9 +105,9 @@ fn is_taken(cause: &sqlx::Error) -> bool {
     cause.as_database_error().is_some_and(|cause| cause.is_unique_violation())
 }
 
-/// A change has matched nothing: its row is gone, or it was changed meanwhile.
-async fn unmatched<D: Dialect>(conn: &mut D::Connection, exists: &Statement) -> Result<Error, Failure> {
-    let found = within(D::SILENCE, D::fetch(conn, exists)).await.map_err(Failure::Apply)?;
+/// A change has matched nothing: its subject is gone, or it was changed meanwhile.
+async fn unmatched<D: Dialect>(conn: &mut D::Connection, subject: &Subject) -> Result<Error, Failure> {
+    let found = within(D::SILENCE, D::fetch(conn, &subject.exists())).await.map_err(Failure::Apply)?;
     let gone = found.is_empty();
     Ok(if gone { Error::not_found() } else { Error::conflict() })
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use protocol::ports::{Pending, Unit, Write};
-use protocol::{Event, Result};
+use protocol::{Event, Resource, Result, Scope};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::dialect::{Asked, Dialect};
 use super::recent::Key;
@@ -13,16 +14,31 @@ use super::{journal, outbox, timers};
 
 pub(super) enum Step {
     Insert(Statement),
-    /// `exists` tells a changed row from a missing one.
     Update {
         change: Statement,
-        exists: Statement,
+        subject: Subject,
     },
     /// Its last value is the next number of this node, bound by the writer: numbers follow commits.
     Numbered(Statement),
     /// The same, for a fact, which has the number after it.
     Told(Statement, Arc<Event>, i64),
     Plain(Statement),
+}
+
+/// What a change is of. When it has matched nothing, a look for this tells what was changed from what is gone.
+pub(super) enum Subject {
+    Row(&'static Resource, Uuid, Scope),
+    Node(String),
+}
+
+impl Subject {
+    /// One row if it is there.
+    pub(super) fn exists(&self) -> Statement {
+        match self {
+            Subject::Row(resource, id, scope) => Statement::exists(resource, *id, *scope),
+            Subject::Node(node) => Statement::new("SELECT 1 FROM nodes WHERE node = ?").with(node.as_str()),
+        }
+    }
 }
 
 /// Who waits for it, once it is stored.
@@ -65,11 +81,10 @@ impl Job {
         let touches = unit.writes.iter().filter_map(touched).collect();
         let rows = unit.writes.iter().map(row::<D>);
         let events = unit.events.into_iter().map(|event| outbox::add(node, Arc::new(event)));
-        let entries = unit.journal.iter().map(journal::change::<D>);
-        let pending = unit.timers.iter().map(|change| timers::change::<D>(node, change));
-        let delivered = outbox::forget(node, &unit.delivered).into_iter();
-        let steps = rows.chain(events).chain(entries).chain(pending).chain(delivered);
-        let steps = steps.collect::<Result<_>>()?;
+        let mut steps = rows.chain(events).collect::<Result<Vec<_>>>()?;
+        steps.extend(unit.journal.into_iter().map(journal::change::<D>));
+        steps.extend(unit.timers.into_iter().map(|change| timers::change::<D>(node, change)));
+        steps.extend(outbox::forget(node, &unit.delivered));
         let (mut job, answer) = Self::new(steps, wakes);
         job.touches = touches;
         Ok((job, answer))
@@ -127,7 +142,7 @@ fn row<D: Dialect>(write: &Write) -> Result<Step> {
         Write::Record { resource, row } => Statement::record::<D>(resource, row).map(Step::Plain),
         Write::Update { resource, id, scope, patch, rev } => Ok(Step::Update {
             change: Statement::update(resource, *id, *scope, (patch, *rev))?,
-            exists: Statement::exists(resource, *id, *scope)?,
+            subject: Subject::Row(resource, *id, *scope),
         }),
     }
 }

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use protocol::ports::{Clock as _, SystemClock};
-use protocol::{Error, Kind, Resource, Result, time};
+use protocol::{Error, Kind, Resource, Result};
 
 use super::dialect::{Asked, Dialect};
 use super::failure;
@@ -122,10 +122,10 @@ impl<'c, D: Dialect> Migration<'c, D> {
         };
         D::say(self.conn, &sql).await.map_err(failed)?;
         let record = Statement::new("INSERT INTO migrations (id, name, statement, at) VALUES (?, ?, ?, ?)")
-            .with(Kind::Id, uuid::Uuid::now_v7().to_string())?
-            .with(Kind::Text, name)?
-            .with(Kind::Text, sql)?
-            .with(Kind::Time, time::stamp(SystemClock.now()))?;
+            .with(uuid::Uuid::now_v7())
+            .with(name)
+            .with(sql)
+            .with(SystemClock.now());
         D::run(self.conn, &[Asked::of(&record)]).await.map_err(|refusal| failed(refusal.into()))
     }
 }

@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use protocol::ports::{Entry, Filter, Load, Peer, Residents, Store, Timer, Unit};
-use protocol::{Error, Event, Kind, Page, Resource, Result, Row, Scope, Status};
+use protocol::{Error, Event, Page, Resource, Result, Row, Scope, Status};
 use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -82,7 +82,7 @@ impl<D: Dialect> SqlStore<D> {
             true => None,
             false => Some(Lease::take::<D>(&mut conn, node).await.map_err(Unopened::Connect)?),
         };
-        let fence = lease.as_ref().map(Lease::fence).transpose().map_err(Unopened::Migrate)?;
+        let fence = lease.as_ref().map(Lease::fence);
         // a database in this process is slow at times, and never silent
         let pulse = (!D::ALONE).then(Pulse::default);
         let reader = Reader::new(options.clone(), readers, pulse.clone());
@@ -118,7 +118,7 @@ impl<D: Dialect> SqlStore<D> {
 
 impl<D: Dialect> SqlStore<D> {
     async fn read(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Row>> {
-        Ok(self.reader.rows(resource, Statement::get(resource, id, scope)?).await?.pop())
+        Ok(self.reader.rows(resource, Statement::get(resource, id, scope)).await?.pop())
     }
 
     async fn run(&self, steps: Vec<Step>, wakes: Wakes) -> Result<()> {
@@ -131,18 +131,18 @@ impl<D: Dialect> SqlStore<D> {
 
     /// What a node has left that is gone becomes this node's. It has its name meanwhile, so that nobody else does this.
     async fn look_after(&self, own: &Lease, gone: &Lease) -> Result<()> {
-        let (taken, mut steps) = gone.inherit(&self.node)?;
-        steps.push(own.extend()?);
+        let (taken, mut steps) = gone.inherit(&self.node);
+        steps.push(own.extend());
         self.run(steps, Wakes::ALL).await?;
         loop {
-            let pending = outbox::pending::<D>(&taken.node, 0, INHERITED)?;
+            let pending = outbox::pending::<D>(&taken.node, 0, INHERITED);
             let events = self.reader.all(pending, outbox::read::<D>).await?;
             if events.is_empty() {
-                return self.run(vec![taken.end()?], Wakes::NOBODY).await;
+                return self.run(vec![taken.end()], Wakes::NOBODY).await;
             }
             let mut steps = taken.take_events(&self.node, events)?;
             // however much there is, this node must not look dead meanwhile
-            steps.push(own.extend()?);
+            steps.push(own.extend());
             self.run(steps, Wakes::ALL).await?;
         }
     }
@@ -163,8 +163,7 @@ async fn adopt_own<D: Dialect>(conn: &mut D::Connection, node: &str) -> Result<(
         true => &["UPDATE timers SET node = ?", "UPDATE outbox SET node = ?"],
         false => &["UPDATE timers SET node = ? WHERE node = ''"],
     };
-    let all = all.iter().map(|sql| Statement::new(*sql).with(Kind::Text, node)).collect::<Result<Vec<_>>>();
-    let all = all.map_err(Unopened::Migrate)?;
+    let all: Vec<_> = all.iter().map(|sql| Statement::new(*sql).with(node)).collect();
     let done = D::run(conn, &all.iter().map(Asked::of).collect::<Vec<_>>()).await;
     done.map_err(|failed| Unopened::Connect(failed.into()))
 }
@@ -230,30 +229,30 @@ impl<D: Dialect> Store for SqlStore<D> {
 
     async fn journal(&self, kind: &'static str, node: Option<&str>) -> Result<Vec<Entry>> {
         let entries = match node {
-            Some(node) => journal::of_node(kind, node)?,
-            None => journal::of_kind(kind)?,
+            Some(node) => journal::of_node(kind, node),
+            None => journal::of_kind(kind),
         };
         self.reader.all(entries, |row| journal::read::<D>(kind, row)).await
     }
 
     async fn children(&self, kind: &'static str, parent: Uuid) -> Result<Vec<Entry>> {
-        self.reader.all(journal::of_parent(kind, parent)?, |row| journal::read::<D>(kind, row)).await
+        self.reader.all(journal::of_parent(kind, parent), |row| journal::read::<D>(kind, row)).await
     }
 
     async fn entry(&self, kind: &'static str, id: Uuid) -> Result<Option<Entry>> {
-        let found = self.reader.all(journal::one(kind, id)?, |row| journal::read::<D>(kind, row)).await;
+        let found = self.reader.all(journal::one(kind, id), |row| journal::read::<D>(kind, row)).await;
         Ok(found?.pop())
     }
 
     async fn timers(&self, most: u32) -> Result<Vec<Timer>> {
-        self.reader.all(timers::next::<D>(&self.node, most)?, timers::read::<D>).await
+        self.reader.all(timers::next::<D>(&self.node, most), timers::read::<D>).await
     }
 
     async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Arc<Event>)>> {
         if let Some(facts) = self.tail.after(after, most) {
             return Ok(facts);
         }
-        self.reader.all(outbox::pending::<D>(&self.node, after, most)?, outbox::read::<D>).await
+        self.reader.all(outbox::pending::<D>(&self.node, after, most), outbox::read::<D>).await
     }
 
     fn committed(&self) -> watch::Receiver<u64> {
@@ -266,7 +265,7 @@ impl<D: Dialect> Store for SqlStore<D> {
 
     async fn renew(&self, serves: &[&str]) -> Result<()> {
         match &self.lease {
-            Some(lease) => self.run(vec![lease.renew(serves)?], Wakes::NOBODY).await,
+            Some(lease) => self.run(vec![lease.renew(serves)], Wakes::NOBODY).await,
             None => Ok(()),
         }
     }
@@ -284,14 +283,14 @@ impl<D: Dialect> Store for SqlStore<D> {
 
     async fn doubt(&self, node: &str) -> Result<()> {
         match self.lease.as_ref().is_some_and(|own| own.node != node) {
-            true => self.run(vec![lease::doubt(node)?], Wakes::NOBODY).await,
+            true => self.run(vec![lease::doubt(node)], Wakes::NOBODY).await,
             false => Ok(()),
         }
     }
 
     async fn inherit(&self, node: &str) -> Result<bool> {
         let Some(own) = self.lease.as_ref().filter(|own| own.node != node) else { return Ok(false) };
-        match self.left(lease::left_events(node)?).await? {
+        match self.left(lease::left_events(node)).await? {
             Some(gone) => won(self.look_after(own, &gone).await),
             None => Ok(false),
         }
@@ -301,8 +300,8 @@ impl<D: Dialect> Store for SqlStore<D> {
         if self.lease.as_ref().is_none_or(|own| own.node == node) {
             return Ok(false);
         }
-        match self.left(lease::left_residents(node, residents)?).await? {
-            Some(gone) => won(self.run(gone.adopt(&self.node, residents)?, Wakes::NOBODY).await),
+        match self.left(lease::left_residents(node, residents)).await? {
+            Some(gone) => won(self.run(gone.adopt(&self.node, residents), Wakes::NOBODY).await),
             None => Ok(false),
         }
     }
@@ -311,8 +310,8 @@ impl<D: Dialect> Store for SqlStore<D> {
         if self.lease.as_ref().is_none_or(|own| own.node == node) {
             return Ok(false);
         }
-        match self.left(lease::long_gone(node, residents)?).await? {
-            Some(gone) => won(self.run(vec![gone.forget()?], Wakes::NOBODY).await),
+        match self.left(lease::long_gone(node, residents)).await? {
+            Some(gone) => won(self.run(vec![gone.forget()], Wakes::NOBODY).await),
             None => Ok(false),
         }
     }
@@ -320,18 +319,17 @@ impl<D: Dialect> Store for SqlStore<D> {
     async fn decide(&self, name: &str, value: &str) -> Result<()> {
         let values = "INSERT INTO agreed (name, value) VALUES (?, ?)";
         let decide = Statement::new(format!("{values} {}", D::upsert("name", &["value"])));
-        let decide = decide.with(Kind::Text, name)?.with(Kind::Text, value)?;
+        let decide = decide.with(name).with(value);
         self.run(vec![Step::Plain(decide)], Wakes::NOBODY).await
     }
 
     async fn agree(&self, name: &str, value: &str) -> Result<String> {
-        let first = Statement::new("INSERT INTO agreed (name, value) VALUES (?, ?)");
-        let first = first.with(Kind::Text, name)?.with(Kind::Text, value)?;
+        let first = Statement::new("INSERT INTO agreed (name, value) VALUES (?, ?)").with(name).with(value);
         match self.run(vec![Step::Insert(first)], Wakes::NOBODY).await {
             Err(error) if error.status == Status::AlreadyExists => {}
             outcome => return outcome.map(|()| value.to_owned()),
         }
-        let agreed = Statement::new("SELECT value FROM agreed WHERE name = ?").with(Kind::Text, name)?;
+        let agreed = Statement::new("SELECT value FROM agreed WHERE name = ?").with(name);
         let found = self.reader.all(agreed, |row| read::text::<D>(row, 0)).await?;
         found.into_iter().next().ok_or_else(|| Error::internal("an agreed value is gone"))
     }
@@ -341,8 +339,8 @@ impl<D: Dialect> Store for SqlStore<D> {
     }
 
     async fn backlog(&self, most: u32) -> Result<(u64, Option<Arc<Event>>)> {
-        let counted = self.reader.all(outbox::count(&self.node, most)?, read::count::<D>).await?;
-        let oldest = self.reader.all(outbox::pending::<D>(&self.node, 0, 1)?, outbox::read::<D>).await?;
+        let counted = self.reader.all(outbox::count(&self.node, most), read::count::<D>).await?;
+        let oldest = self.reader.all(outbox::pending::<D>(&self.node, 0, 1), outbox::read::<D>).await?;
         Ok((counted.first().copied().unwrap_or_default(), oldest.into_iter().next().map(|(_, event)| event)))
     }
 
@@ -354,7 +352,7 @@ impl<D: Dialect> Store for SqlStore<D> {
     }
 
     async fn close(&self) {
-        if let Some(end) = self.lease.as_ref().and_then(|lease| lease.end().ok()) {
+        if let Some(end) = self.lease.as_ref().map(Lease::end) {
             // or it ends by itself, a little later
             let _ = self.run(vec![end], Wakes::NOBODY).await;
         }

@@ -164,7 +164,7 @@ impl Dialect for MySql {
     async fn run(conn: &mut MySqlConnection, statements: &[Asked<'_>]) -> Result<(), Failed> {
         for (at, Asked { statement, must_match }) in statements.iter().enumerate() {
             let done = async {
-                let sql = AssertSqlSafe(statement.sql.to_string());
+                let sql = AssertSqlSafe(statement.sql.clone());
                 // MySQL does not prepare a savepoint
                 if statement.values.is_empty() {
                     return raw_sql(sql).execute(&mut *conn).await;
@@ -180,7 +180,7 @@ impl Dialect for MySql {
     }
 
     async fn fetch(conn: &mut MySqlConnection, statement: &Statement) -> sqlx::Result<Vec<MySqlRow>> {
-        let sql = AssertSqlSafe(statement.sql.to_string());
+        let sql = AssertSqlSafe(statement.sql.clone());
         query_with(sql, arguments(&statement.values)?).fetch_all(conn).await
     }
 
@@ -218,7 +218,7 @@ fn arguments(values: &[Bound]) -> sqlx::Result<MySqlArguments> {
         match value {
             Bound::Null => arguments.add(None::<i64>),
             Bound::Id(id) => arguments.add(*id),
-            Bound::Text(text) => arguments.add(text.clone()),
+            Bound::Text(text) => arguments.add(text.as_str()),
             Bound::Int(number) => arguments.add(*number),
             Bound::Bool(yes) => arguments.add(*yes),
             Bound::Time(time) => arguments.add(time.naive_utc()),

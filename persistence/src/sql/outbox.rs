@@ -16,22 +16,19 @@ use super::statement::Statement;
 pub(super) fn add(node: &str, event: Arc<Event>) -> Result<Step> {
     let text = serde_json::to_string(event.as_ref()).map_err(Error::internal)?;
     let add = Statement::new("INSERT INTO outbox (node, event, seq) VALUES (?, ?, ?)");
-    Ok(Step::Told(add.with(Kind::Text, node)?.with(Kind::Text, text)?.with(Kind::Int, 0)?, event, 0))
+    Ok(Step::Told(add.with(node).with(text).with(0_i64), event, 0))
 }
 
-pub(super) fn pending<D: Dialect>(node: &str, after: i64, most: u32) -> Result<Statement> {
+pub(super) fn pending<D: Dialect>(node: &str, after: i64, most: u32) -> Statement {
     let of = "SELECT seq, event FROM outbox WHERE node = ? AND seq > ? ORDER BY seq LIMIT";
-    Statement::new(format!("{of} {}", D::LIMIT))
-        .with(Kind::Text, node)?
-        .with(Kind::Int, after)?
-        .with(Kind::Int, most)
+    Statement::new(format!("{of} {}", D::LIMIT)).with(node).with(after).with(most)
 }
 
 /// How many there are; one that is far behind need not be counted to the end.
-pub(super) fn count(node: &str, most: u32) -> Result<Statement> {
+pub(super) fn count(node: &str, most: u32) -> Statement {
     Statement::new("SELECT COUNT(*) FROM (SELECT seq FROM outbox WHERE node = ? LIMIT ?) AS counted")
-        .with(Kind::Text, node)?
-        .with(Kind::Int, most)
+        .with(node)
+        .with(most)
 }
 
 pub(super) fn read<D: Dialect>(row: &D::Row) -> sqlx::Result<(i64, Arc<Event>)> {
@@ -41,20 +38,16 @@ pub(super) fn read<D: Dialect>(row: &D::Row) -> sqlx::Result<(i64, Arc<Event>)> 
 }
 
 /// One statement per run of neighbouring numbers: what is delivered in order is forgotten at once.
-pub(super) fn forget(node: &str, delivered: &[i64]) -> Vec<Result<Step>> {
-    let forget = |(first, last): (i64, i64)| {
-        Statement::new("DELETE FROM outbox WHERE node = ? AND seq BETWEEN ? AND ?")
-            .with(Kind::Text, node)?
-            .with(Kind::Int, first)?
-            .with(Kind::Int, last)
-            .map(Step::Plain)
-    };
-    runs(delivered).into_iter().map(forget).collect()
+pub(super) fn forget(node: &str, delivered: &[i64]) -> impl Iterator<Item = Step> {
+    runs(delivered).into_iter().map(move |(first, last)| {
+        let forget = Statement::new("DELETE FROM outbox WHERE node = ? AND seq BETWEEN ? AND ?");
+        Step::Plain(forget.with(node).with(first).with(last))
+    })
 }
 
 /// The number after which this node goes on.
 pub(super) async fn last<D: Dialect>(conn: &mut D::Connection, node: &str) -> Result<i64> {
-    let newest = Statement::new("SELECT MAX(seq) FROM outbox WHERE node = ?").with(Kind::Text, node)?;
+    let newest = Statement::new("SELECT MAX(seq) FROM outbox WHERE node = ?").with(node);
     let rows = D::fetch(conn, &newest).await.map_err(Error::internal)?;
     let newest = rows.first().map(|row| D::pull(row, 0, Kind::Int)).transpose().map_err(Error::internal)?;
     let newest = newest.as_ref().and_then(Value::as_i64).unwrap_or_default();

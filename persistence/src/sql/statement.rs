@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::{PoisonError, RwLock};
 
 use protocol::ports::Filter;
-use protocol::{Cursor, Error, Field, Kind, Page, Resource, Result, Row, Scope};
+use protocol::{Cursor, Error, Field, Kind, Page, Resource, Result, Row, Scope, time};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -19,7 +19,6 @@ const SHORT: usize = 255;
 /// The most values of [`Filter::any`]: databases limit what one statement binds.
 const MOST_VALUES: usize = 1000;
 
-#[derive(Clone)]
 pub(crate) struct Statement {
     pub(crate) sql: Cow<'static, str>,
     pub(crate) values: Vec<Bound>,
@@ -33,9 +32,9 @@ impl Statement {
     }
 
     /// Binds the next value of a table of our own.
-    pub(crate) fn with(mut self, kind: Kind, value: impl Into<Value>) -> Result<Self> {
-        self.push("value", kind, &value.into())?;
-        Ok(self)
+    pub(crate) fn with(mut self, value: impl Into<Bound>) -> Self {
+        self.values.push(value.into());
+        self
     }
 
     /// It finds one row at most, by its key: a question that takes no time.
@@ -51,25 +50,28 @@ impl Statement {
     }
 
     pub(crate) fn insert(resource: &'static Resource, row: &Row) -> Result<Self> {
+        Self::inserting(resource, row, None)
+    }
+
+    /// As [`Statement::insert`], unless its id is taken.
+    pub(crate) fn record<D: Dialect>(resource: &'static Resource, row: &Row) -> Result<Self> {
+        Self::inserting(resource, row, Some(D::UNLESS_TAKEN))
+    }
+
+    fn inserting(resource: &'static Resource, row: &Row, unless: Option<&'static str>) -> Result<Self> {
         if row.get("id").is_none_or(Value::is_null) {
             return Err(Error::invalid("a row needs an id"));
         }
         let fields = known(resource, row)?;
+        let make = || inserts(resource, &fields, unless);
         let mut this = match fields.len() == resource.columns().count() {
-            true => Self::new(text(resource, || inserts(resource, &fields))),
-            false => Self::new(inserts(resource, &fields)),
+            true => Self::new(text(resource, Text::Insert(unless), make)),
+            false => Self::new(make()),
         };
         this.values.reserve(fields.len());
         for (field, value) in fields {
             this.bind(field, value)?;
         }
-        Ok(this)
-    }
-
-    /// As [`Statement::insert`], unless its id is taken.
-    pub(crate) fn record<D: Dialect>(resource: &'static Resource, row: &Row) -> Result<Self> {
-        let mut this = Self::insert(resource, row)?;
-        this.sql = format!("{} {}", this.sql, D::UNLESS_TAKEN).into();
         Ok(this)
     }
 
@@ -85,32 +87,28 @@ impl Statement {
             let _ = write!(this.sql.to_mut(), ", `{}` = ?", field.name);
             this.bind(field, value)?;
         }
-        this.live(id, scope)?;
+        this.sql.to_mut().push_str(live(scope));
         this.sql.to_mut().push_str(" AND rev = ?");
-        this.with(Kind::Int, rev)
+        Ok(this.by_key(id, scope).with(rev))
     }
 
     /// One row if the row is there for this scope, whatever its revision.
-    pub(crate) fn exists(resource: &Resource, id: Uuid, scope: Scope) -> Result<Self> {
-        let mut this = Self::new(format!("SELECT 1 FROM `{}`", resource.name));
-        this.live(id, scope)?;
-        Ok(this)
+    pub(crate) fn exists(resource: &Resource, id: Uuid, scope: Scope) -> Self {
+        Self::new(format!("SELECT 1 FROM `{}`{}", resource.name, live(scope))).by_key(id, scope)
     }
 
-    pub(crate) fn get(resource: &Resource, id: Uuid, scope: Scope) -> Result<Self> {
-        let mut this = Self::new(select(resource)).of_one();
-        this.live(id, scope)?;
-        Ok(this)
+    pub(crate) fn get(resource: &'static Resource, id: Uuid, scope: Scope) -> Self {
+        Self::new(select(resource, live(scope))).of_one().by_key(id, scope)
     }
 
     /// Newest first, ties by id.
     pub(crate) fn list<D: Dialect>(
-        resource: &Resource,
+        resource: &'static Resource,
         scope: Scope,
         filter: &Filter,
         page: &Page,
     ) -> Result<Self> {
-        let mut this = Self::new(select(resource));
+        let mut this = Self::new(select(resource, ""));
         if let Some(force) = D::FORCE.filter(|_| page.after.is_some() && walks_pages(resource, scope, filter))
         {
             let _ = write!(this.sql.to_mut(), " {force} (`{}`)", D::index(resource.name, "page"));
@@ -122,7 +120,7 @@ impl Statement {
         let _ = write!(this.sql.to_mut(), " ORDER BY tm_create DESC, id DESC LIMIT {}", D::LIMIT);
         let by_key = |name: &String| resource.field(name).is_some_and(|field| field.unique);
         this.is_of_one = !filter.deleted && filter.equal.keys().any(by_key);
-        this.with(Kind::Int, page.size)
+        Ok(this.with(page.size))
     }
 
     pub(crate) fn count(resource: &Resource, scope: Scope, filter: &Filter) -> Result<Self> {
@@ -131,21 +129,18 @@ impl Statement {
         Ok(this)
     }
 
-    fn live(&mut self, id: Uuid, scope: Scope) -> Result<()> {
-        self.sql.to_mut().push_str(" WHERE id = ? AND tm_delete IS NULL");
-        self.push("id", Kind::Id, &id.to_string().into())?;
-        self.scope(scope)
-    }
-
-    fn scope(&mut self, scope: Scope) -> Result<()> {
-        let Scope::Customer(customer) = scope else { return Ok(()) };
-        self.sql.to_mut().push_str(" AND customer_id = ?");
-        self.push("customer_id", Kind::Id, &customer.to_string().into())
+    /// Binds the values of [`live`].
+    fn by_key(mut self, id: Uuid, scope: Scope) -> Self {
+        self.values.extend([id].into_iter().chain(scope.customer()).map(Bound::Id));
+        self
     }
 
     fn matching(&mut self, resource: &Resource, scope: Scope, filter: &Filter) -> Result<()> {
         self.sql.to_mut().push_str(if filter.deleted { " WHERE 1 = 1" } else { " WHERE tm_delete IS NULL" });
-        self.scope(scope)?;
+        if let Scope::Customer(customer) = scope {
+            self.sql.to_mut().push_str(" AND customer_id = ?");
+            self.values.push(Bound::Id(customer));
+        }
         for (field, value) in known(resource, &filter.equal)? {
             if value.is_null() {
                 let _ = write!(self.sql.to_mut(), " AND `{}` IS NULL", field.name);
@@ -179,8 +174,11 @@ impl Statement {
         let one = format!("INSTR(`{}`, ?) > 0", field.name);
         let _ = write!(self.sql.to_mut(), " AND ({})", vec![one; values.len()].join(" OR "));
         values.iter().try_for_each(|value| match value.is_string() {
-            true => self.push(field.name, Kind::Text, &value.to_string().into()),
-            false => Err(Error::invalid(format!("{} has the wrong type", field.name))),
+            true => {
+                self.values.push(Bound::json(value));
+                Ok(())
+            }
+            false => Err(mistyped(field.name)),
         })
     }
 
@@ -200,15 +198,18 @@ impl Statement {
 
     /// The redundant `<=` is what gives both databases a range on the index.
     fn after(&mut self, Cursor { tm_create, id }: &Cursor) -> Result<()> {
-        let time = Value::from(tm_create.as_str());
-        let Some(id) = id else {
-            self.sql.to_mut().push_str(" AND tm_create < ?");
-            return self.push("page_token", Kind::Time, &time);
-        };
-        self.sql.to_mut().push_str(" AND tm_create <= ? AND (tm_create < ? OR id < ?)");
-        self.push("page_token", Kind::Time, &time)?;
-        self.push("page_token", Kind::Time, &time)?;
-        self.push("page_token", Kind::Id, &id.to_string().into())
+        let time = time::parse(tm_create).ok_or_else(|| mistyped("page_token"))?;
+        match id {
+            None => {
+                self.sql.to_mut().push_str(" AND tm_create < ?");
+                self.values.push(Bound::Time(time));
+            }
+            Some(id) => {
+                self.sql.to_mut().push_str(" AND tm_create <= ? AND (tm_create < ? OR id < ?)");
+                self.values.extend([Bound::Time(time), Bound::Time(time), Bound::Id(*id)]);
+            }
+        }
+        Ok(())
     }
 
     fn bind(&mut self, field: &Field, value: &Value) -> Result<()> {
@@ -216,12 +217,7 @@ impl Statement {
         if field.is_short() && value.as_str().is_some_and(|text| text.chars().count() > SHORT) {
             return Err(Error::invalid(format!("{} must not be longer than {SHORT} characters", field.name)));
         }
-        self.push(field.name, field.kind, value)
-    }
-
-    fn push(&mut self, name: &str, kind: Kind, value: &Value) -> Result<()> {
-        let value = Bound::of(kind, value);
-        self.values.push(value.ok_or_else(|| Error::invalid(format!("{name} has the wrong type")))?);
+        self.values.push(Bound::of(field.kind, value).ok_or_else(|| mistyped(field.name))?);
         Ok(())
     }
 }
@@ -253,16 +249,48 @@ fn unknown(name: &str) -> Error {
     Error::invalid(format!("unknown field {name}"))
 }
 
-fn inserts(resource: &Resource, fields: &[(&'static Field, &Value)]) -> String {
-    let names: Vec<_> = fields.iter().map(|(field, _)| format!("`{}`", field.name)).collect();
-    let marks = vec!["?"; names.len()].join(", ");
-    format!("INSERT INTO `{}` ({}) VALUES ({marks})", resource.name, names.join(", "))
+fn mistyped(name: &str) -> Error {
+    Error::invalid(format!("{name} has the wrong type"))
 }
 
-/// The text that inserts whole rows of a resource, made once.
-fn text(resource: &'static Resource, make: impl FnOnce() -> String) -> &'static str {
-    static TEXTS: RwLock<BTreeMap<usize, &'static str>> = RwLock::new(BTreeMap::new());
-    let at = std::ptr::from_ref(resource).addr();
+fn inserts(resource: &Resource, fields: &[(&'static Field, &Value)], unless: Option<&str>) -> String {
+    let names: Vec<_> = fields.iter().map(|(field, _)| format!("`{}`", field.name)).collect();
+    let marks = vec!["?"; names.len()].join(", ");
+    let insert = format!("INSERT INTO `{}` ({}) VALUES ({marks})", resource.name, names.join(", "));
+    match unless {
+        Some(unless) => format!("{insert} {unless}"),
+        None => insert,
+    }
+}
+
+/// All columns, with `rest` after the name of the table.
+fn select(resource: &'static Resource, rest: &'static str) -> &'static str {
+    text(resource, Text::Select(rest), || {
+        let names: Vec<_> = resource.columns().map(|field| format!("`{}`", field.name)).collect();
+        format!("SELECT {} FROM `{}`{rest}", names.join(", "), resource.name)
+    })
+}
+
+/// After the name of a table: the row of an id, if it is alive and of this scope.
+fn live(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Platform => " WHERE id = ? AND tm_delete IS NULL",
+        Scope::Customer(_) => " WHERE id = ? AND tm_delete IS NULL AND customer_id = ?",
+    }
+}
+
+/// What a resource has one text for, by what ends it: that differs by dialect and scope.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Text {
+    /// Of whole rows.
+    Insert(Option<&'static str>),
+    Select(&'static str),
+}
+
+/// A text of a resource, made once.
+fn text(resource: &'static Resource, of: Text, make: impl FnOnce() -> String) -> &'static str {
+    static TEXTS: RwLock<BTreeMap<(usize, Text), &'static str>> = RwLock::new(BTreeMap::new());
+    let at = (std::ptr::from_ref(resource).addr(), of);
     if let Some(text) = TEXTS.read().unwrap_or_else(PoisonError::into_inner).get(&at) {
         return text;
     }
@@ -270,7 +298,34 @@ fn text(resource: &'static Resource, make: impl FnOnce() -> String) -> &'static 
     TEXTS.write().unwrap_or_else(PoisonError::into_inner).entry(at).or_insert(made)
 }
 
-fn select(resource: &Resource) -> String {
-    let names: Vec<_> = resource.columns().map(|field| format!("`{}`", field.name)).collect();
-    format!("SELECT {} FROM `{}`", names.join(", "), resource.name)
+#[cfg(test)]
+mod tests {
+    use sqlx::MySql;
+
+    use super::super::Sqlite;
+    use super::*;
+
+    static TAG: Resource = Resource::new("tag", "tags", &[]);
+
+    /// Twice, so that the second text is the one that was kept.
+    #[test]
+    fn every_dialect_and_scope_has_its_own_text() {
+        let (id, insert) = (Uuid::from_u128(1), "INSERT INTO `tag` (`id`, ");
+        let fill = |field: &Field| if field.name == "id" { id.to_string().into() } else { Value::Null };
+        let row: Row = TAG.columns().map(|field| (field.name.to_owned(), fill(field))).collect();
+        let owned = Scope::Customer(Uuid::from_u128(2));
+        for _ in 0..2 {
+            for (made, begin, end, values) in [
+                (Statement::insert(&TAG, &row), insert, " VALUES (?, ?, ?, ?, ?, ?)", 6),
+                (Statement::record::<Sqlite>(&TAG, &row), insert, ", ?) ON CONFLICT (id) DO NOTHING", 6),
+                (Statement::record::<MySql>(&TAG, &row), insert, ", ?) ON DUPLICATE KEY UPDATE id = id", 6),
+                (Ok(Statement::get(&TAG, id, Scope::Platform)), "SELECT `id`, ", " AND tm_delete IS NULL", 1),
+                (Ok(Statement::get(&TAG, id, owned)), "SELECT `id`, ", " IS NULL AND customer_id = ?", 2),
+            ] {
+                let Statement { sql, values: bound, .. } = made.expect("a statement");
+                assert!(sql.starts_with(begin) && sql.ends_with(end), "{sql}");
+                assert!(matches!(sql, Cow::Borrowed(_)) && bound.len() == values, "{sql}");
+            }
+        }
+    }
 }

@@ -1,40 +1,38 @@
 //! Requests that are due later. Whoever has sent one cancels it; until then it is read again.
 
 use protocol::ports::{Pending, Timer};
-use protocol::{Kind, Result, time};
+use protocol::{Kind, time};
 
 use super::dialect::Dialect;
 use super::job::Step;
 use super::read;
 use super::statement::Statement;
+use super::value::Bound;
 
 /// A timer is the node's that set it last.
-pub(super) fn change<D: Dialect>(node: &str, change: &Pending) -> Result<Step> {
-    match change {
+pub(super) fn change<D: Dialect>(node: &str, change: Pending) -> Step {
+    Step::Plain(match change {
         Pending::Set(timer) => set::<D>(node, timer),
-        Pending::Cancel(id) => {
-            Statement::new("DELETE FROM timers WHERE id = ?").with(Kind::Id, id.to_string())
-        }
-    }
-    .map(Step::Plain)
+        Pending::Cancel(id) => Statement::new("DELETE FROM timers WHERE id = ?").with(id),
+    })
 }
 
-fn set<D: Dialect>(node: &str, timer: &Timer) -> Result<Statement> {
+fn set<D: Dialect>(node: &str, timer: Timer) -> Statement {
     let move_it = D::upsert("id", &["at", "resource", "verb", "target", "body", "node"]);
     let values = "(id, at, resource, verb, target, body, node) VALUES (?, ?, ?, ?, ?, ?, ?)";
     Statement::new(format!("INSERT INTO timers {values} {move_it}"))
-        .with(Kind::Id, timer.id.to_string())?
-        .with(Kind::Time, time::stamp(timer.at))?
-        .with(Kind::Text, timer.resource.as_str())?
-        .with(Kind::Text, timer.verb.as_str())?
-        .with(Kind::Id, timer.target.to_string())?
-        .with(Kind::Json, timer.body.clone())?
-        .with(Kind::Text, node)
+        .with(timer.id)
+        .with(timer.at)
+        .with(timer.resource)
+        .with(timer.verb)
+        .with(timer.target)
+        .with(Bound::json(&timer.body))
+        .with(node)
 }
 
-pub(super) fn next<D: Dialect>(node: &str, most: u32) -> Result<Statement> {
+pub(super) fn next<D: Dialect>(node: &str, most: u32) -> Statement {
     let of = "SELECT id, at, resource, verb, target, body FROM timers WHERE node = ? ORDER BY at, id LIMIT";
-    Statement::new(format!("{of} {}", D::LIMIT)).with(Kind::Text, node)?.with(Kind::Int, most)
+    Statement::new(format!("{of} {}", D::LIMIT)).with(node).with(most)
 }
 
 pub(super) fn read<D: Dialect>(row: &D::Row) -> sqlx::Result<Timer> {

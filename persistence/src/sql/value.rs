@@ -1,20 +1,16 @@
 //! JSON values as SQL values. Lists, maps and JSON are kept as the text they were given as: MySQL's JSON type would
 //! reorder keys and change numbers.
 
-use std::sync::Arc;
-
 use protocol::Kind;
 use protocol::time::{self, Time};
 use serde_json::Value;
 use uuid::Uuid;
 
 /// A value on its way into a statement, as a column of its kind holds it.
-#[derive(Clone)]
 pub(crate) enum Bound {
     Null,
     Id(Uuid),
-    /// Shared, because a statement may be tried again.
-    Text(Arc<str>),
+    Text(String),
     Int(i64),
     Bool(bool),
     Time(Time),
@@ -26,14 +22,58 @@ impl Bound {
         Some(match (kind, value) {
             (_, Value::Null) => Bound::Null,
             (Kind::Id, Value::String(text)) => Bound::Id(text.parse().ok()?),
-            (Kind::Text | Kind::Choice(_), Value::String(text)) => Bound::Text(text.as_str().into()),
+            (Kind::Text | Kind::Choice(_), Value::String(text)) => Bound::Text(text.clone()),
             (Kind::Int, _) => Bound::Int(value.as_i64()?),
             (Kind::Bool, Value::Bool(yes)) => Bound::Bool(*yes),
             (Kind::List, Value::Array(_)) | (Kind::Map, Value::Object(_)) | (Kind::Json, _) => {
-                Bound::Text(value.to_string().into())
+                Bound::json(value)
             }
             (Kind::Time, Value::String(text)) => Bound::Time(time::parse(text)?),
             _ => return None,
         })
+    }
+
+    /// For a column of JSON.
+    pub(super) fn json(value: &Value) -> Self {
+        match value.is_null() {
+            true => Bound::Null,
+            false => Bound::Text(value.to_string()),
+        }
+    }
+}
+
+impl From<Uuid> for Bound {
+    fn from(id: Uuid) -> Self {
+        Bound::Id(id)
+    }
+}
+
+impl From<&str> for Bound {
+    fn from(text: &str) -> Self {
+        Bound::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Bound {
+    fn from(text: String) -> Self {
+        Bound::Text(text)
+    }
+}
+
+impl From<i64> for Bound {
+    fn from(number: i64) -> Self {
+        Bound::Int(number)
+    }
+}
+
+impl From<u32> for Bound {
+    fn from(number: u32) -> Self {
+        Bound::Int(number.into())
+    }
+}
+
+impl From<Time> for Bound {
+    fn from(time: Time) -> Self {
+        Bound::Time(time)
     }
 }

@@ -8,6 +8,7 @@ mod bare;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use benches::flags::asked;
 use benches::node::{self, BenchNode};
 use benches::rounds::{Round, Spread, in_turns, print_head, print_side};
 use benches::served::{Folder, HERE, Served, free_port};
@@ -18,8 +19,10 @@ use protocol::Result;
 use tokio::time::{Duration, sleep};
 
 const ROUNDS: usize = 3;
-/// Far from what either server can take, so that nothing queues.
-const LOAD: Load = Load { calls: 280, rate: 40 };
+/// Calls a second, unless the program is told `--rate`: far from what either server can take.
+const RATE: u32 = 40;
+/// How long a round calls.
+const SECONDS: u32 = 7;
 /// What a call leaves to be done is done within this: charges, timelines, transactions that linger.
 const SETTLE: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(2);
@@ -31,9 +34,9 @@ struct Side {
 }
 
 impl Side {
-    async fn round(&self, folder: &Folder) -> Result<Round> {
+    async fn round(&self, rate: u32, folder: &Folder) -> Result<Round> {
         let before = cpu::spent(self.process)?;
-        let calls = sipp::call(self.sip, LOAD, folder).await?;
+        let calls = sipp::call(self.sip, Load { calls: rate * SECONDS, rate }, folder).await?;
         sleep(SETTLE).await;
         let cpu = cpu::spent(self.process)?.saturating_sub(before);
         calls.all_succeeded()?;
@@ -54,10 +57,11 @@ async fn compare(folder: &Folder, sides: [Side; 2], database: &std::path::Path) 
         sides[0].idle().await?,
         sides[1].idle().await?
     );
+    let rate = asked("--rate", RATE)?;
     let (mut committed, mut called) = (0, 0);
     let rounds = in_turns(ROUNDS, 2, async |side| {
         let transactions = Transactions::watch(database)?;
-        let round = sides[side].round(folder).await?;
+        let round = sides[side].round(rate, folder).await?;
         if side == 0 {
             committed += transactions.count();
             called += round.units;

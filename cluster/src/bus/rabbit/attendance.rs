@@ -4,13 +4,14 @@
 //! until it expires, and its caller with it.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
 use lapin::{Channel, ErrorKind, ExchangeKind};
 use protocol::{Error, Result};
-use tokio::sync::Mutex;
+use tokio::sync;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::link::{Link, gone};
@@ -24,25 +25,27 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Attendance {
     link: Link,
-    seen: Mutex<Seen>,
-}
-
-#[derive(Default)]
-struct Seen {
     /// Asks one question at a time: a queue that does not exist closes it.
-    channel: Option<Channel>,
-    until: HashMap<String, (Instant, bool)>,
+    channel: sync::Mutex<Option<Channel>>,
+    /// What was said of each queue, and how long it is believed.
+    seen: Mutex<HashMap<String, (Instant, bool)>>,
 }
 
 impl Attendance {
     pub(super) fn new(link: Link) -> Self {
-        Attendance { link, seen: Mutex::default() }
+        Attendance { link, channel: sync::Mutex::default(), seen: Mutex::default() }
     }
 
     /// Before a request is sent: the queue of one node goes with its consumer, and a request for none comes back.
     /// `Unavailable` within [`LIMIT`] when the broker does not say.
     pub(super) async fn is_attended(&self, queue: &str) -> Result<bool> {
-        if is_shared(queue) { self.is_still_attended(queue).await } else { Ok(true) }
+        if !is_shared(queue) {
+            return Ok(true);
+        }
+        match self.said_lately(queue) {
+            Some(attended) => Ok(attended),
+            None => self.is_still_attended(queue).await,
+        }
     }
 
     /// While somebody waits: a request that was in the queue of a node when that node died is gone with it, and
@@ -54,15 +57,15 @@ impl Attendance {
     /// A round trip to the broker.
     pub(super) async fn probe(&self) -> Result<()> {
         self.in_time(async {
-            let mut seen = self.seen.lock().await;
-            let channel = self.channel(&mut seen).await?;
+            let mut kept = self.channel.lock().await;
+            let channel = self.channel(&mut kept).await?;
             let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
             let none = FieldTable::default();
             channel
                 .exchange_declare(EVENTS.into(), ExchangeKind::Fanout, options, none)
                 .await
                 .map_err(lost)?;
-            seen.channel = Some(channel);
+            *kept = Some(channel);
             Ok(())
         })
         .await
@@ -78,17 +81,16 @@ impl Attendance {
     }
 
     async fn look(&self, queue: &str) -> Result<bool> {
-        let mut seen = self.seen.lock().await;
-        if let Some((until, attended)) = seen.until.get(queue)
-            && Instant::now() < *until
-        {
-            return Ok(*attended);
+        let mut kept = self.channel.lock().await;
+        // somebody else may have asked while this one waited
+        if let Some(attended) = self.said_lately(queue) {
+            return Ok(attended);
         }
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let channel = self.channel(&mut seen).await?;
+        let channel = self.channel(&mut kept).await?;
         let attended = match channel.queue_declare(queue.into(), options, FieldTable::default()).await {
             Ok(queue) => {
-                seen.channel = Some(channel);
+                *kept = Some(channel);
                 queue.consumer_count() > 0
             }
             Err(error) if is_refused(&error, AMQPSoftError::NOTFOUND) => false,
@@ -97,14 +99,23 @@ impl Attendance {
             Err(error) => return Err(lost(error)),
         };
         let until = Instant::now() + if attended { SOMEBODY } else { NOBODY };
-        seen.until.insert(queue.to_owned(), (until, attended));
+        self.seen().insert(queue.to_owned(), (until, attended));
         Ok(attended)
     }
 
+    fn said_lately(&self, queue: &str) -> Option<bool> {
+        let seen = self.seen();
+        seen.get(queue).filter(|(until, _)| Instant::now() < *until).map(|(_, attended)| *attended)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<String, (Instant, bool)>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Taken out: whoever gives up waiting for an answer leaves no channel on which it may still come.
-    async fn channel(&self, seen: &mut Seen) -> Result<Channel> {
+    async fn channel(&self, kept: &mut Option<Channel>) -> Result<Channel> {
         let connection = self.link.now()?;
-        match seen.channel.take().filter(|channel| channel.status().connected()) {
+        match kept.take().filter(|channel| channel.status().connected()) {
             Some(channel) => Ok(channel),
             None => connection.create_channel().await.map_err(lost),
         }

@@ -125,9 +125,9 @@ impl Server {
                 biased;
                 () = stop.cancelled() => break,
                 due = &mut recess => break due?,
-                Some(_) = desk.work.join_next() => {}
+                Some(_) = desk.work.join_next() => while desk.work.try_join_next().is_some() {},
                 () = &mut desk.ready, if oldest.is_some() => desk.begin().await,
-                delivery = deliveries.next() => desk.take(delivery)?,
+                delivery = deliveries.next() => desk.take(delivery).await?,
                 () = sleep_until(oldest.unwrap_or_else(Instant::now)), if oldest.is_some() => {
                     desk.give_back().await?;
                 }
@@ -164,9 +164,13 @@ impl Desk {
         }
     }
 
-    fn take(&mut self, delivery: Option<lapin::Result<Delivery>>) -> lapin::Result<()> {
+    /// Where there is a place the oldest begins at once.
+    async fn take(&mut self, delivery: Option<lapin::Result<Delivery>>) -> lapin::Result<()> {
         let delivery = delivery.ok_or_else(closed)??;
         self.waiting.push_back((Instant::now(), delivery));
+        if poll!(self.ready.as_mut()).is_ready() {
+            self.begin().await;
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! Two connections: one for what this node says and answers, one for what it hears. When the broker is out of
 //! memory it stops reading from those who publish; what is heard goes on and empties its queues.
 
+mod acks;
 mod asks;
 mod attend;
 mod attendance;

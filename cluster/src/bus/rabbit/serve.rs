@@ -7,23 +7,26 @@
 use std::collections::{HashMap, VecDeque};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
-use futures_util::future::join;
+use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, poll};
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicPublishOptions,
     BasicQosOptions,
 };
-use lapin::types::{FieldTable, ShortString};
+use lapin::types::{DeliveryTag, FieldTable, ShortString};
 use lapin::{Channel, Connection};
 use protocol::ports::Serve;
+use protocol::{Result, sock};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::super::answer::{LONGEST, answer_read, read};
+use super::acks::Acks;
 use super::attend::Consume;
 use super::link::closed;
 use super::names::declare_requests;
@@ -125,7 +128,8 @@ impl Server {
                 biased;
                 () = stop.cancelled() => break,
                 due = &mut recess => break due?,
-                Some(_) = desk.work.join_next() => while desk.work.try_join_next().is_some() {},
+                Some(done) = desk.work.join_next() => desk.reap(done),
+                Some(_) = desk.acking.next() => {}
                 () = &mut desk.ready, if oldest.is_some() => desk.begin().await,
                 delivery = deliveries.next() => desk.take(delivery).await?,
                 () = sleep_until(oldest.unwrap_or_else(Instant::now)), if oldest.is_some() => {
@@ -135,7 +139,7 @@ impl Server {
         }
         channel.basic_cancel(deliveries.tag(), BasicCancelOptions::default()).await?;
         while desk.give_back().await? {}
-        let _ = timeout(LAST_ANSWERS, async { while desk.work.join_next().await.is_some() {} }).await;
+        let _ = timeout(LAST_ANSWERS, desk.finish()).await;
         channel.close(200, "OK".into()).await
     }
 }
@@ -149,7 +153,10 @@ struct Desk {
     waiting: VecDeque<(Instant, Delivery)>,
     /// When requests came here first that were given back since and may come again.
     first_seen: HashMap<ShortString, Instant>,
-    work: JoinSet<()>,
+    /// Answers under way. Their tags, where they are to be acknowledged now.
+    work: JoinSet<Option<DeliveryTag>>,
+    acks: Acks,
+    acking: FuturesUnordered<Pin<Box<dyn Future<Output = lapin::Result<()>> + Send>>>,
 }
 
 impl Desk {
@@ -161,12 +168,15 @@ impl Desk {
             waiting: VecDeque::new(),
             first_seen: HashMap::new(),
             work: JoinSet::new(),
+            acks: Acks::default(),
+            acking: FuturesUnordered::new(),
         }
     }
 
     /// Where there is a place the oldest begins at once.
     async fn take(&mut self, delivery: Option<lapin::Result<Delivery>>) -> lapin::Result<()> {
         let delivery = delivery.ok_or_else(closed)??;
+        self.acks.taken(delivery.delivery_tag);
         self.waiting.push_back((Instant::now(), delivery));
         if poll!(self.ready.as_mut()).is_ready() {
             self.begin().await;
@@ -175,16 +185,45 @@ impl Desk {
     }
 
     /// The first step is taken here, so that the place which `ready` promised is taken before it is asked for
-    /// again.
+    /// again, and what is acknowledged before it begins is so before any other.
     async fn begin(&mut self) {
         self.ready = ready(self.server.clone());
         let Some((since, delivery)) = self.waiting.pop_front() else { return };
         let first = delivery.properties.correlation_id().as_ref().and_then(|id| self.first_seen.remove(id));
         let since = first.unwrap_or(since);
-        let mut work = Box::pin(respond(self.channel.clone(), since, delivery, self.server.clone()));
-        if poll!(work.as_mut()).is_pending() {
-            self.work.spawn(work);
+        let request = read(&delivery.data);
+        if !wire::only_reads(&request) {
+            self.acks.settled(delivery.delivery_tag);
         }
+        let asked = (request, delivery);
+        let mut work = Box::pin(respond(self.channel.clone(), since, asked, self.server.clone()));
+        match poll!(work.as_mut()) {
+            Poll::Ready(done) => self.reap(Ok(done)),
+            Poll::Pending => _ = self.work.spawn(work),
+        }
+    }
+
+    /// With whatever else is done by now.
+    fn reap(&mut self, done: Result<Option<DeliveryTag>, JoinError>) {
+        let mut next = Some(done);
+        while let Some(done) = next {
+            if let Ok(Some(tag)) = done {
+                self.acks.answered(tag);
+            }
+            next = self.work.try_join_next();
+        }
+        for (tag, options) in self.acks.due() {
+            let channel = self.channel.clone();
+            self.acking.push(Box::pin(async move { channel.basic_ack(tag, options).await }));
+        }
+    }
+
+    /// Returns when everything that has begun is answered and acknowledged.
+    async fn finish(&mut self) {
+        while let Some(done) = self.work.join_next().await {
+            self.reap(done);
+        }
+        while self.acking.next().await.is_some() {}
     }
 
     /// Returns the oldest that waits, if there is one.
@@ -194,7 +233,9 @@ impl Desk {
             self.first_seen.retain(|_, first| first.elapsed() < LONGEST);
             self.first_seen.entry(id.clone()).or_insert(since);
         }
-        delivery.nack(BasicNackOptions { requeue: true, multiple: false }).await
+        self.acks.settled(delivery.delivery_tag);
+        let back = BasicNackOptions { requeue: true, multiple: false };
+        self.channel.basic_nack(delivery.delivery_tag, back).await.map(|()| true)
     }
 }
 
@@ -203,14 +244,18 @@ fn ready(server: Arc<dyn Serve>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
 }
 
 /// A channel that is gone takes neither answer nor acknowledgement: then the broker has given the request to
-/// somebody else.
-async fn respond(channel: Channel, since: Instant, delivery: Delivery, server: Arc<dyn Serve>) {
+/// somebody else. The tag of what is yet to be acknowledged.
+async fn respond(
+    channel: Channel,
+    since: Instant,
+    (request, delivery): (Result<sock::Request>, Delivery),
+    server: Arc<dyn Serve>,
+) -> Option<DeliveryTag> {
     // what changes something is never carried out twice: when this connection is lost, whether it was done is
     // unknown, and that is the caller's to find out
-    let request = read(&delivery.data);
     let reads = wire::only_reads(&request);
-    if !reads && delivery.ack(BasicAckOptions::default()).await.is_err() {
-        return;
+    if !reads && channel.basic_ack(delivery.delivery_tag, BasicAckOptions::default()).await.is_err() {
+        return None;
     }
     let until = since + wire::left(&request);
     let in_time = Instant::now() + TOO_LATE < until;
@@ -219,17 +264,10 @@ async fn respond(channel: Channel, since: Instant, delivery: Delivery, server: A
         Err(error) if in_time => Some(Err(error).into()),
         Ok(_) | Err(_) => None,
     };
-    let answered = async {
-        let (Some(response), Some(to)) = (response, delivery.properties.reply_to()) else { return };
+    if let (Some(response), Some(to)) = (response, delivery.properties.reply_to()) {
         let body = serde_json::to_vec(&response).unwrap_or_default();
         let (options, properties) = (BasicPublishOptions::default(), wire::of_response(&delivery.properties));
         let _ = channel.basic_publish("".into(), to.clone(), options, &body, properties).await;
-    };
-    let acknowledged = async {
-        if reads {
-            let _ = delivery.ack(BasicAckOptions::default()).await;
-        }
-    };
-    // the answer is the first on the channel, and both are written at once
-    join(answered, acknowledged).await;
+    }
+    reads.then_some(delivery.delivery_tag)
 }

@@ -1,5 +1,6 @@
 //! The bus: one suite for all of its implementations, and what a real broker must withstand.
 
+mod acks;
 pub(crate) mod broker;
 mod faults;
 mod nodes;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use actors::kernel::{self, Branch, Child, Follow, Mailbox, Outcome, Running, Supervisor};
 use actors::{Dialogs, Host};
-use protocol::ports::{Cache, Deps, Residents, SystemClock};
+use protocol::ports::{Cache, Deps, Residents, Subscription, SystemClock};
 use protocol::{Catalog, Error, Result, sock};
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -134,7 +134,7 @@ fn of(flag: &str) -> impl Fn(Error) -> Error {
 #[derive(Default)]
 struct Named {
     publishers: Vec<&'static str>,
-    subscriptions: Vec<String>,
+    subscriptions: Vec<Subscription>,
     residents: Residents,
 }
 
@@ -153,9 +153,7 @@ fn open(deps: &Deps, directory: &Directory, serve: &[String]) -> Result<(Vec<Mai
         let mut residents = domain.residents();
         named.residents.rows.append(&mut residents.rows);
         named.residents.journal.append(&mut residents.journal);
-        if domain.follows_anything() {
-            named.subscriptions.push(sock::subscribe_queue(domain.name));
-        }
+        named.subscriptions.extend(domain.subscription());
         if serves(serve, domain.name) {
             here.push(Mailbox::new(Arc::new(domain)));
         }
@@ -177,9 +175,9 @@ async fn attend(deps: &Deps, here: &[Mailbox], named: &Named) -> Result<Consumer
             consumers.push(deps.bus.serve(&sock::node_queue(name, node), desk(Asked::Node)).await?);
         }
         consumers.push(deps.bus.serve(&sock::request_queue(name), desk(Asked::Domain)).await?);
-        if mailbox.domain().follows_anything() {
+        if let Some(to) = mailbox.domain().subscription() {
             let follow = Arc::new(Follow { mailbox: mailbox.clone(), deps: deps.clone() });
-            consumers.push(deps.bus.subscribe(&sock::subscribe_queue(name), follow).await?);
+            consumers.push(deps.bus.subscribe(&to, follow).await?);
         }
     }
     Ok(consumers)

@@ -57,10 +57,18 @@ impl Event {
         read(&self.data)
     }
 
+    /// Is it of a service that is not ours?
+    pub fn is_foreign(&self) -> bool {
+        self.resource.is_empty()
+    }
+
     fn uuid(&self, name: &str) -> Option<Uuid> {
         self.data.get(name).and_then(Value::as_str)?.parse().ok()
     }
 }
+
+/// The pattern of what services other than ours publish: their events have no routing key and name no resource.
+pub const FOREIGN: &str = "";
 
 /// Does `pattern` (exact, `call_*`, `*`) cover this event type?
 pub fn covers(pattern: &str, r#type: &str) -> bool {

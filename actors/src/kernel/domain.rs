@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use protocol::ports::{Deps, Residents};
+use protocol::ports::{Deps, Residents, Subscription};
 use protocol::{
     Command, Context, Entry, Error, Event, Method, Mount, Op, Request, Resource, Result, Row, Scope, Verb,
-    event,
+    event, sock,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -206,8 +206,7 @@ impl Domain {
         self
     }
 
-    /// Runs `handle` on every event that `pattern` covers (exact, `call_*`, `*`), whoever published it,
-    /// once per domain, in order per row. It may run twice for one event: it must not matter.
+    /// Runs `handle` on every event that `pattern` covers (exact, `call_*`, `*`, [`event::FOREIGN`]), once per domain, in order per row. It may run twice for one event: it must not matter.
     pub fn follow<S, F>(
         self,
         state: &Arc<S>,
@@ -358,8 +357,11 @@ impl Domain {
         self.followers.iter().any(|follower| follower.wants(event))
     }
 
-    pub fn follows_anything(&self) -> bool {
-        !self.followers.is_empty()
+    /// What it hears with. `None`: it follows nothing.
+    pub fn subscription(&self) -> Option<Subscription> {
+        let patterns = self.followers.iter().map(|follower| follower.pattern).collect();
+        let name = sock::subscribe_queue(self.name);
+        (!self.followers.is_empty()).then_some(Subscription { name, patterns })
     }
 
     pub(super) async fn take(&self, name: &str, event: Arc<Event>) -> Result<()> {
@@ -372,7 +374,11 @@ impl Domain {
 
 impl Follower {
     fn wants(&self, event: &Event) -> bool {
-        event::covers(self.pattern, &event.r#type) && (self.wanted)(event)
+        let covers = match self.pattern {
+            event::FOREIGN => event.is_foreign(),
+            pattern => event::covers(pattern, &event.r#type),
+        };
+        covers && (self.wanted)(event)
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use protocol::catalog::Locate;
 use protocol::ports::{Deps, Filter};
-use protocol::{Command, Mount, Ops, Row};
+use protocol::{Command, Mount, Ops, Row, event};
 use serde_json::json;
 
 use crate::aging::Records;
@@ -37,7 +37,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .mount(Mount::new("aggregated-events", Locate::Collection(aggregated), Ops::NONE))
         .resource(&DEAD_EVENT)
         .on(&state, replay::replay)
-        .follow_if(&state, ("*", record::is_foreign), "record", record::record)
+        .follow(&state, event::FOREIGN, "record", record::record)
         .follow(&state, "customer_deleted", "forget", customer_deleted::forget)
 }
 

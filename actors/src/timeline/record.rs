@@ -7,11 +7,6 @@ use protocol::{Catalog, Event, Resource, Result};
 
 use crate::kernel::timeline;
 
-/// Services of VoIPBIN do not say which resource their events are about.
-pub(super) fn is_foreign(event: &Event) -> bool {
-    event.resource.is_empty()
-}
-
 pub(super) async fn record(deps: Arc<Deps>, event: Arc<Event>) -> Result<()> {
     let resource = resource(deps.catalog()?, &event.r#type);
     let writes = vec![timeline::noted(&*deps.clock, resource, &event)];

@@ -14,13 +14,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use protocol::ports::{Bus, Serve, Subscribe};
+use protocol::ports::{Bus, Serve, Subscribe, Subscription};
 use protocol::{Error, Event, Result, sock};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use events::Subscription;
+use events::Subscribed;
 use requests::Queue;
 
 /// Events that a slow watcher may be behind before it loses the oldest and is told so.
@@ -32,7 +32,7 @@ pub struct Broker(Arc<Shared>);
 
 struct Shared {
     queues: Mutex<HashMap<String, Queue>>,
-    subscriptions: Mutex<HashMap<String, Arc<Subscription>>>,
+    subscriptions: Mutex<HashMap<String, Arc<Subscribed>>>,
     live: broadcast::Sender<Arc<Event>>,
     tasks: TaskTracker,
 }
@@ -86,8 +86,12 @@ impl Bus for MemoryBus {
         Ok(Box::new(requests::Consumer::start(&self.broker, queue, server)))
     }
 
-    async fn subscribe(&self, queue: &str, subscriber: Arc<dyn Subscribe>) -> Result<Box<dyn Send + Sync>> {
-        Ok(Box::new(events::Member::join(&self.broker, queue, subscriber)))
+    async fn subscribe(
+        &self,
+        to: &Subscription,
+        subscriber: Arc<dyn Subscribe>,
+    ) -> Result<Box<dyn Send + Sync>> {
+        Ok(Box::new(events::Member::join(&self.broker, &to.name, subscriber)))
     }
 
     async fn watch(&self) -> Result<broadcast::Receiver<Arc<Event>>> {
@@ -109,7 +113,7 @@ impl Broker {
         held(&self.0.queues)
     }
 
-    fn subscriptions(&self) -> MutexGuard<'_, HashMap<String, Arc<Subscription>>> {
+    fn subscriptions(&self) -> MutexGuard<'_, HashMap<String, Arc<Subscribed>>> {
         held(&self.0.subscriptions)
     }
 

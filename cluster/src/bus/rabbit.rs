@@ -24,7 +24,7 @@ mod wire;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use protocol::ports::{Bus, Serve, Subscribe};
+use protocol::ports::{Bus, Serve, Subscribe, Subscription};
 use protocol::{Error, Event, Result, sock};
 use tokio::sync::watch::Receiver;
 use tokio::sync::{OnceCell, broadcast};
@@ -102,7 +102,7 @@ impl RabbitBus {
 
 #[async_trait]
 impl Bus for RabbitBus {
-    async fn declare(&self, publishers: &[&str], subscriptions: &[String]) -> Result<()> {
+    async fn declare(&self, publishers: &[&str], subscriptions: &[Subscription]) -> Result<()> {
         self.publisher.declare(publishers, subscriptions).await
     }
 
@@ -120,10 +120,14 @@ impl Bus for RabbitBus {
         Ok(Box::new(self.consume(&self.speak, server).await?))
     }
 
-    async fn subscribe(&self, queue: &str, subscriber: Arc<dyn Subscribe>) -> Result<Box<dyn Send + Sync>> {
-        names::short(&subscription(queue))?;
+    async fn subscribe(
+        &self,
+        to: &Subscription,
+        subscriber: Arc<dyn Subscribe>,
+    ) -> Result<Box<dyn Send + Sync>> {
+        names::short(&subscription(&to.name))?;
         let topology = self.topology.clone();
-        let follower = subscribe::Follower { name: queue.to_owned(), subscriber, topology };
+        let follower = subscribe::Follower { to: to.clone(), subscriber, topology };
         Ok(Box::new(self.consume(&self.hear, follower).await?))
     }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use protocol::ports::{Bus, Serve, Subscribe};
+use protocol::ports::{Bus, Serve, Subscribe, Subscription};
 use protocol::{Event, Result, sock};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
@@ -30,7 +30,7 @@ fn domain(queue: &str) -> String {
 
 #[async_trait]
 impl Bus for Counted {
-    async fn declare(&self, publishers: &[&str], subscriptions: &[String]) -> Result<()> {
+    async fn declare(&self, publishers: &[&str], subscriptions: &[Subscription]) -> Result<()> {
         self.0.declare(publishers, subscriptions).await
     }
 
@@ -62,8 +62,12 @@ impl Bus for Counted {
         self.0.serve(queue, Arc::new(Server { server, served })).await
     }
 
-    async fn subscribe(&self, queue: &str, subscriber: Arc<dyn Subscribe>) -> Result<Box<dyn Send + Sync>> {
-        self.0.subscribe(queue, subscriber).await
+    async fn subscribe(
+        &self,
+        to: &Subscription,
+        subscriber: Arc<dyn Subscribe>,
+    ) -> Result<Box<dyn Send + Sync>> {
+        self.0.subscribe(to, subscriber).await
     }
 
     async fn watch(&self) -> Result<broadcast::Receiver<Arc<Event>>> {

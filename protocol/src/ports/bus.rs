@@ -1,5 +1,6 @@
 //! Traffic between domains and nodes, as the bytes that RabbitMQ carries.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,6 +20,20 @@ pub trait Serve: Send + Sync {
     async fn serve(&self, request: sock::Request) -> sock::Response;
 }
 
+/// What somebody follows: under which name, and the types of events, as [`covers`](crate::event::covers) reads
+/// them, or [`FOREIGN`](crate::event::FOREIGN). A bus may bring others too: [`Subscribe::wants`] decides.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    pub name: String,
+    pub patterns: BTreeSet<&'static str>,
+}
+
+impl Subscription {
+    pub fn to_all(name: impl Into<String>) -> Self {
+        Subscription { name: name.into(), patterns: BTreeSet::from(["*"]) }
+    }
+}
+
 /// Takes events. `Ok` means done for good: the bus forgets the event.
 #[async_trait]
 pub trait Subscribe: Send + Sync {
@@ -33,9 +48,9 @@ pub trait Subscribe: Send + Sync {
 
 #[async_trait]
 pub trait Bus: Send + Sync {
-    /// Makes what has to exist before the first fact: where `publishers` publish, and the queues named
+    /// Makes what has to exist before the first fact: where `publishers` publish, and the queues of all
     /// `subscriptions`, also those of nodes that were never started. Nothing is published for nobody then.
-    async fn declare(&self, _publishers: &[&str], _subscriptions: &[String]) -> Result<()> {
+    async fn declare(&self, _publishers: &[&str], _subscriptions: &[Subscription]) -> Result<()> {
         Ok(())
     }
 
@@ -49,8 +64,12 @@ pub trait Bus: Send + Sync {
     /// Consumes a request queue until the returned guard is dropped. Several nodes may share a queue.
     async fn serve(&self, queue: &str, server: Arc<dyn Serve>) -> Result<Box<dyn Send + Sync>>;
 
-    /// Receives every event once per `queue` name, however many nodes use it, until the guard is dropped.
-    async fn subscribe(&self, queue: &str, subscriber: Arc<dyn Subscribe>) -> Result<Box<dyn Send + Sync>>;
+    /// Receives every event that it covers once per name, however many nodes use that, until the guard is dropped.
+    async fn subscribe(
+        &self,
+        to: &Subscription,
+        subscriber: Arc<dyn Subscribe>,
+    ) -> Result<Box<dyn Send + Sync>>;
 
     /// Receives every event on this node, live only: nothing is kept while nobody watches.
     async fn watch(&self) -> Result<tokio::sync::broadcast::Receiver<Arc<Event>>>;

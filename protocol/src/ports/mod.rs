@@ -12,7 +12,7 @@ mod store;
 mod vault;
 pub mod voice;
 
-pub use bus::{Bus, Serve, Subscribe};
+pub use bus::{Bus, Serve, Subscribe, Subscription};
 pub use cache::Cache;
 pub use clock::{Clock, SystemClock};
 pub use deps::{Deps, Settings};

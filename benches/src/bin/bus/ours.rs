@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cluster::bus::rabbit::RabbitBus;
-use protocol::ports::{Bus, Serve, Subscribe};
+use protocol::ports::{Bus, Serve, Subscribe, Subscription};
 use protocol::{Error, Event, Result, sock};
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep};
@@ -38,11 +38,15 @@ impl Subscribe for Take {
     }
 }
 
+fn follower() -> Subscription {
+    Subscription::to_all(sock::subscribe_queue(FOLLOWER))
+}
+
 pub(crate) async fn serve(url: &str) -> Result<()> {
     let bus = RabbitBus::connect(url, "bench-far").await?;
-    bus.declare(&[DOMAIN], &[sock::subscribe_queue(FOLLOWER)]).await?;
+    bus.declare(&[DOMAIN], &[follower()]).await?;
     let _requests = bus.serve(&sock::request_queue(DOMAIN), Arc::new(Echo)).await?;
-    let _events = bus.subscribe(&sock::subscribe_queue(FOLLOWER), Arc::new(Take)).await?;
+    let _events = bus.subscribe(&follower(), Arc::new(Take)).await?;
     std::future::pending().await
 }
 
@@ -92,7 +96,7 @@ pub(crate) struct Events(RabbitBus);
 impl Events {
     pub(crate) async fn open(url: &str) -> Result<Events> {
         let bus = RabbitBus::connect(url, "bench-publisher").await?;
-        bus.declare(&[DOMAIN], &[sock::subscribe_queue(FOLLOWER)]).await?;
+        bus.declare(&[DOMAIN], &[follower()]).await?;
         Ok(Events(bus))
     }
 }

@@ -16,7 +16,7 @@ use super::{Broker, held};
 const SIDE_BY_SIDE: usize = 64;
 
 /// One queue name and whoever shares it.
-pub(super) struct Subscription {
+pub(super) struct Subscribed {
     state: Mutex<State>,
     lanes: Arc<Lanes>,
     places: Semaphore,
@@ -28,9 +28,9 @@ struct State {
     turn: usize,
 }
 
-impl Subscription {
+impl Subscribed {
     fn new() -> Self {
-        Subscription { state: Mutex::default(), lanes: Arc::default(), places: Semaphore::new(SIDE_BY_SIDE) }
+        Subscribed { state: Mutex::default(), lanes: Arc::default(), places: Semaphore::new(SIDE_BY_SIDE) }
     }
 
     /// Takes the next place in the event's lane, if anybody wants it. Events about no row share one.
@@ -51,7 +51,7 @@ impl Subscription {
 /// A delivery under way. Dropped without success it fails those behind it in its lane: until the same event is dealt
 /// with in all lanes, for a later one that came in meanwhile would overtake it.
 pub(super) struct Lane {
-    of: Arc<Subscription>,
+    of: Arc<Subscribed>,
     place: Place,
 }
 
@@ -79,7 +79,7 @@ impl Member {
     pub(super) fn join(broker: &Broker, queue: &str, subscriber: Arc<dyn Subscribe>) -> Self {
         let id = Uuid::now_v7();
         let mut all = broker.subscriptions();
-        let joined = all.entry(queue.to_owned()).or_insert_with(|| Arc::new(Subscription::new()));
+        let joined = all.entry(queue.to_owned()).or_insert_with(|| Arc::new(Subscribed::new()));
         held(&joined.state).members.push((id, subscriber));
         Member { broker: broker.clone(), queue: queue.to_owned(), id }
     }

@@ -111,7 +111,7 @@ impl Subscribe for Follower {
 async fn a_failed_event_holds_back_the_later_ones_of_its_row() {
     let bus = node(&Broker::default());
     let (follower, mut got) = Follower::new(0);
-    let _guard = bus.subscribe("f", follower.clone()).await.expect("subscribe");
+    let _guard = bus.subscribe(&Subscription::to_all("f"), follower.clone()).await.expect("subscribe");
     follower.fails.store(true, Ordering::SeqCst);
     let row = Uuid::now_v7();
     let release = async { follower.open.add_permits(99) };
@@ -130,7 +130,7 @@ async fn a_failed_event_holds_back_the_later_ones_of_its_row() {
 async fn an_abandoned_publication_does_not_block_its_lane() {
     let bus = node(&Broker::default());
     let (follower, mut got) = Follower::new(0);
-    let _guard = bus.subscribe("f", follower.clone()).await.expect("subscribe");
+    let _guard = bus.subscribe(&Subscription::to_all("f"), follower.clone()).await.expect("subscribe");
     let row = Uuid::now_v7();
     {
         let abandoned = bus.publish(event(row, 1));

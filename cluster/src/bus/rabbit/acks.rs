@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn a_row_is_acknowledged_with_its_last_and_each_only_once() {
         let mut acks = acks(&[1, 2, 3, 4]);
-        [3, 1, 2].map(|tag| acks.answered(tag));
+        [3, 1, 2].into_iter().for_each(|tag| acks.answered(tag));
         assert_eq!(said(&mut acks), [(3, true)]);
         acks.answered(4);
         assert_eq!(said(&mut acks), [(4, false)]);
@@ -75,9 +75,9 @@ mod tests {
     #[test]
     fn one_that_takes_long_holds_up_no_other() {
         let mut acks = acks(&[1, 2, 3, 4]);
-        [3, 4].map(|tag| acks.answered(tag));
+        [3, 4].into_iter().for_each(|tag| acks.answered(tag));
         assert_eq!(said(&mut acks), [(3, false), (4, false)]);
-        [1, 2].map(|tag| acks.answered(tag));
+        [1, 2].into_iter().for_each(|tag| acks.answered(tag));
         assert_eq!(said(&mut acks), [(2, true)]);
     }
 
@@ -85,7 +85,7 @@ mod tests {
     fn what_has_had_a_word_of_its_own_stands_in_nobodys_way() {
         let mut acks = acks(&[5, 6, 7]);
         acks.settled(6);
-        [5, 7].map(|tag| acks.answered(tag));
+        [5, 7].into_iter().for_each(|tag| acks.answered(tag));
         assert_eq!(said(&mut acks), [(7, true)]);
         acks.settled(9);
         acks.answered(9);

@@ -6,16 +6,16 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
+use lapin::options::QueueDeclareOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
-use lapin::{Channel, ErrorKind, ExchangeKind};
+use lapin::{Channel, ErrorKind};
 use protocol::{Error, Result};
 use tokio::sync;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::link::{Link, gone};
-use super::names::{EVENTS, is_shared};
+use super::names::{is_shared, is_there};
 
 /// How long it is believed that somebody consumes, and that nobody does.
 const SOMEBODY: Duration = Duration::from_secs(1);
@@ -59,12 +59,7 @@ impl Attendance {
         self.in_time(async {
             let mut kept = self.channel.lock().await;
             let channel = self.channel(&mut kept).await?;
-            let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
-            let none = FieldTable::default();
-            channel
-                .exchange_declare(EVENTS.into(), ExchangeKind::Fanout, options, none)
-                .await
-                .map_err(lost)?;
+            is_there(&channel).await.map_err(lost)?;
             *kept = Some(channel);
             Ok(())
         })

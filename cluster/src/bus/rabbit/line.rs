@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, pin_mut};
 use lapin::message::Delivery;
-use lapin::options::{BasicConsumeOptions, ExchangeDeclareOptions};
+use lapin::options::BasicConsumeOptions;
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
+use lapin::{Channel, Connection, ErrorKind};
 use protocol::{Error, Result};
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::attendance::Attendance;
 use super::link::{Link, closed, gone};
-use super::names::{EVENTS, Topology};
+use super::names::{Topology, is_there};
 use super::waiting::{Reply, Waiting};
 use super::wire::REPLY_TO;
 
@@ -143,10 +143,7 @@ impl Operator {
 
     /// Those who wait in a queue without consumers wait in vain.
     async fn look(&self, channel: &Channel) -> lapin::Result<()> {
-        let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
-        let question =
-            channel.exchange_declare(EVENTS.into(), ExchangeKind::Fanout, passive, FieldTable::default());
-        timeout(SILENCE, question).await.map_err(|_| silent())??;
+        timeout(SILENCE, is_there(channel)).await.map_err(|_| silent())??;
         for queue in self.waiting.queues() {
             match self.attendance.is_still_attended(&queue).await {
                 Ok(true) => {}

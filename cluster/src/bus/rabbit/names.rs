@@ -3,16 +3,22 @@
 //! Two peers that declare one name differently lock each other out. So what VoIPBIN names is declared exactly
 //! as VoIPBIN does, and what needs other arguments has a name of our own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
+use protocol::ports::Subscription;
 use protocol::{Error, Result, sock};
 
-/// Ours: every domain's exchange hands on to it, so that one binding subscribes to all of them.
-pub(super) const EVENTS: &str = "branchline.events";
+/// Ours: every domain's exchange hands on to it, and it to whoever follows the type of an event, which is the key.
+const FACTS: &str = "branchline.facts";
+/// What it was before it looked at types. Nodes of that release have it between their publishers and their queues.
+const FACTS_BEFORE: &str = "branchline.events";
+/// The binding to every type, and that to none: to what VoIPBIN's services publish, and nodes of the release before.
+const ALL: &str = "#";
+const UNTYPED: &str = "";
 /// Ours: the exchange and the queue of what could not be read or taken.
 pub const DEAD: &str = "branchline.dead";
 /// What VoIPBIN's name of a subscription becomes, because ours has other arguments.
@@ -73,7 +79,7 @@ pub(super) struct Topology(Mutex<Known>);
 #[derive(Default)]
 struct Known {
     publishers: BTreeSet<String>,
-    subscriptions: BTreeSet<String>,
+    subscriptions: BTreeMap<String, BTreeSet<&'static str>>,
 }
 
 impl Topology {
@@ -86,15 +92,15 @@ impl Topology {
         &self,
         channel: &Channel,
         publishers: &[&str],
-        subscriptions: &[String],
+        subscriptions: &[Subscription],
     ) -> lapin::Result<()> {
         for publisher in publishers {
             declare_publisher(channel, publisher).await?;
             self.known().publishers.insert((*publisher).to_owned());
         }
-        for queue in subscriptions {
-            declare_subscription(channel, queue).await?;
-            self.known().subscriptions.insert(queue.clone());
+        for Subscription { name, patterns } in subscriptions {
+            declare_subscription(channel, name, patterns).await?;
+            self.known().subscriptions.entry(name.clone()).or_default().extend(patterns);
         }
         Ok(())
     }
@@ -104,13 +110,13 @@ impl Topology {
             let known = self.known();
             (known.publishers.clone(), known.subscriptions.clone())
         };
-        channel.exchange_declare(EVENTS.into(), ExchangeKind::Fanout, DURABLE, FieldTable::default()).await?;
+        channel.exchange_declare(FACTS.into(), ExchangeKind::Topic, DURABLE, FieldTable::default()).await?;
         declare_dead(channel).await?;
         for publisher in &publishers {
             declare_publisher(channel, publisher).await?;
         }
-        for queue in &subscriptions {
-            declare_subscription(channel, queue).await?;
+        for (name, patterns) in &subscriptions {
+            declare_subscription(channel, name, patterns).await?;
         }
         Ok(())
     }
@@ -120,12 +126,18 @@ impl Topology {
     }
 }
 
+/// A question that a broker which lives answers at once: is what this node has declared still there?
+pub(super) async fn is_there(channel: &Channel) -> lapin::Result<()> {
+    let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+    channel.exchange_declare(FACTS.into(), ExchangeKind::Topic, passive, FieldTable::default()).await
+}
+
 async fn declare_dead(channel: &Channel) -> lapin::Result<()> {
     let arguments =
         table([("x-queue-type", text("quorum")), ("x-max-length", AMQPValue::LongLongInt(DEAD_LETTERS))]);
     channel.exchange_declare(DEAD.into(), ExchangeKind::Fanout, DURABLE, FieldTable::default()).await?;
     channel.queue_declare(DEAD.into(), DURABLE_QUEUE, arguments).await?;
-    bind(channel, DEAD, DEAD).await
+    bind(channel, DEAD, (DEAD, "")).await
 }
 
 /// VoIPBIN's exchange of a domain, and the way from there to ours.
@@ -134,10 +146,15 @@ async fn declare_publisher(channel: &Channel, publisher: &str) -> lapin::Result<
     let none = FieldTable::default;
     channel.exchange_declare(exchange.as_str().into(), ExchangeKind::Fanout, DURABLE, none()).await?;
     let options = ExchangeBindOptions::default();
-    channel.exchange_bind(EVENTS.into(), exchange.as_str().into(), "".into(), options, none()).await
+    channel.exchange_bind(FACTS.into(), exchange.as_str().into(), "".into(), options, none()).await
 }
 
-async fn declare_subscription(channel: &Channel, name: &str) -> lapin::Result<()> {
+/// Bound to what it follows before it is let go by the exchange that brought everything.
+async fn declare_subscription(
+    channel: &Channel,
+    name: &str,
+    patterns: &BTreeSet<&'static str>,
+) -> lapin::Result<()> {
     let queue = subscription(name);
     let arguments = table([
         ("x-queue-type", text("quorum")),
@@ -149,7 +166,19 @@ async fn declare_subscription(channel: &Channel, name: &str) -> lapin::Result<()
         ("x-delivery-limit", AMQPValue::LongLongInt(DELIVERIES)),
     ]);
     channel.queue_declare(queue.as_str().into(), DURABLE_QUEUE, arguments).await?;
-    bind(channel, &queue, EVENTS).await
+    for key in keys(patterns) {
+        bind(channel, &queue, (FACTS, key)).await?;
+    }
+    let (queue, none) = (queue.as_str().into(), FieldTable::default());
+    channel.queue_unbind(queue, FACTS_BEFORE.into(), "".into(), none).await
+}
+
+/// The keys of a subscription. A type is one word to the broker, so what covers several covers all.
+fn keys(patterns: &BTreeSet<&'static str>) -> BTreeSet<&'static str> {
+    match patterns.iter().any(|pattern| pattern.ends_with('*')) {
+        true => BTreeSet::from([ALL]),
+        false => patterns.iter().copied().chain([UNTYPED]).collect(),
+    }
 }
 
 /// Any node's: as VoIPBIN declares it. One node's: gone with its connection, so that requests for it come
@@ -164,11 +193,11 @@ pub(super) async fn declare_requests(channel: &Channel, queue: &str) -> lapin::R
 pub(super) async fn declare_watch(channel: &Channel) -> lapin::Result<String> {
     let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
     let queue = channel.queue_declare("".into(), own, FieldTable::default()).await?.name().to_string();
-    bind(channel, &queue, EVENTS).await?;
+    bind(channel, &queue, (FACTS, ALL)).await?;
     Ok(queue)
 }
 
-async fn bind(channel: &Channel, queue: &str, exchange: &str) -> lapin::Result<()> {
+async fn bind(channel: &Channel, queue: &str, (exchange, key): (&str, &str)) -> lapin::Result<()> {
     let options = QueueBindOptions::default();
-    channel.queue_bind(queue.into(), exchange.into(), "".into(), options, FieldTable::default()).await
+    channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default()).await
 }

@@ -31,6 +31,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) struct Letter {
     pub(super) exchange: ShortString,
+    pub(super) key: ShortString,
     pub(super) body: Vec<u8>,
     pub(super) properties: BasicProperties,
     /// True when the broker has it, false when it refused; dropped when nobody can know.
@@ -113,10 +114,10 @@ impl Clerk {
                     if confirms.is_empty() {
                         stalls = Instant::now() + STALL;
                     }
-                    let (key, options) = (ShortString::default(), BasicPublishOptions::default());
-                    let sent =
-                        channel.basic_publish(letter.exchange, key, options, &letter.body, letter.properties);
-                    confirms.push(sent.await?.map(|confirmed| (letter.fate, confirmed)));
+                    let (Letter { exchange, key, body, properties, fate }, options) =
+                        (letter, BasicPublishOptions::default());
+                    let sent = channel.basic_publish(exchange, key, options, &body, properties);
+                    confirms.push(sent.await?.map(|confirmed| (fate, confirmed)));
                 }
                 Some((fate, confirmed)) = confirms.next() => {
                     stalls = Instant::now() + STALL;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use lapin::types::ShortString;
+use protocol::ports::Subscription;
 use protocol::{Error, Event, Result, sock};
 use tokio::sync::oneshot;
 use tokio::time::{Duration, timeout};
@@ -46,7 +47,7 @@ impl Publisher {
         }
         let (fate, confirmed) = oneshot::channel();
         let properties = wire::of_event(event);
-        self.post.send(Letter { exchange, body, properties, fate })?;
+        self.post.send(Letter { exchange, key: wire::key_of(event), body, properties, fate })?;
         match confirmed.await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Error::unavailable("the broker refused the event")),
@@ -55,8 +56,8 @@ impl Publisher {
     }
 
     /// On a channel of its own: a declaration that the broker refuses closes it.
-    pub(super) async fn declare(&self, publishers: &[&str], subscriptions: &[String]) -> Result<()> {
-        for name in publishers.iter().copied().chain(subscriptions.iter().map(String::as_str)) {
+    pub(super) async fn declare(&self, publishers: &[&str], subscriptions: &[Subscription]) -> Result<()> {
+        for name in publishers.iter().copied().chain(subscriptions.iter().map(|to| &*to.name)) {
             short(&sock::event_exchange(name))?;
         }
         let connection = self.link.now()?;

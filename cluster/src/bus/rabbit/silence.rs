@@ -3,12 +3,10 @@
 //! One byte that was spoilt on its way can have lapin wait for the rest of a message that never was: the connection
 //! stays open, the broker's heartbeats are swallowed with all the rest, and nobody is answered any more.
 
-use lapin::options::ExchangeDeclareOptions;
-use lapin::types::FieldTable;
-use lapin::{Channel, Connection, ExchangeKind};
+use lapin::{Channel, Connection};
 use tokio::time::{Duration, sleep, timeout};
 
-use super::names::EVENTS;
+use super::names::is_there;
 
 /// How often a connection is asked something.
 const ASK: Duration = Duration::from_secs(1);
@@ -36,6 +34,5 @@ async fn ask(connection: &Connection, channel: &mut Option<Channel>) -> lapin::R
         Some(channel) => channel,
         None => channel.insert(connection.create_channel().await?),
     };
-    let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
-    asked.exchange_declare(EVENTS.into(), ExchangeKind::Fanout, options, FieldTable::default()).await
+    is_there(asked).await
 }

@@ -11,9 +11,9 @@ use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
 };
-use lapin::types::FieldTable;
-use lapin::{Acker, Connection};
-use protocol::ports::Subscribe;
+use lapin::types::{DeliveryTag, FieldTable};
+use lapin::{Channel, Connection};
+use protocol::ports::{Subscribe, Subscription};
 use protocol::{Error, Event, Result, Status};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -35,15 +35,15 @@ const PAUSES: [Duration; 4] =
 const LAST_ONES: Duration = Duration::from_secs(5);
 
 pub(super) struct Follower {
-    /// VoIPBIN's name; the queue is called [`names::subscription`] of it.
-    pub(super) name: String,
+    /// By VoIPBIN's name; the queue is called [`names::subscription`] of it.
+    pub(super) to: Subscription,
     pub(super) subscriber: Arc<dyn Subscribe>,
     pub(super) topology: Arc<Topology>,
 }
 
 impl Consume for Follower {
     fn queue(&self) -> &str {
-        &self.name
+        &self.to.name
     }
 
     async fn session(
@@ -54,8 +54,8 @@ impl Consume for Follower {
     ) -> lapin::Result<()> {
         let channel = connection.create_channel().await?;
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
-        self.topology.add(&channel, &[], std::slice::from_ref(&self.name)).await?;
-        let queue = names::subscription(&self.name).as_str().into();
+        self.topology.add(&channel, &[], std::slice::from_ref(&self.to)).await?;
+        let queue = names::subscription(&self.to.name).as_str().into();
         let options = BasicConsumeOptions::default();
         let mut deliveries = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
         up.send_replace(true);
@@ -65,7 +65,7 @@ impl Consume for Follower {
                 () = stop.cancelled() => break,
                 Some(_) = work.join_next() => {}
                 delivery = deliveries.next() => {
-                    work.spawn(self.take(&lanes, delivery.ok_or_else(closed)??, stop));
+                    work.spawn(self.take(&channel, &lanes, delivery.ok_or_else(closed)??, stop));
                 }
             }
         }
@@ -79,20 +79,22 @@ impl Follower {
     /// Takes its place in the lane at once, so the order of deliveries is the order of places.
     fn take(
         &self,
+        channel: &Channel,
         lanes: &Arc<Lanes>,
         delivery: Delivery,
         stop: &CancellationToken,
     ) -> BoxFuture<'static, ()> {
-        let (queue, acker) = (self.name.clone(), delivery.acker.clone());
+        let queue = self.to.name.clone();
+        let slip = Slip { channel: channel.clone(), tag: delivery.delivery_tag };
         match wire::event(&delivery) {
             Ok(event) => {
                 let place = lanes.enter(event.lane());
                 let (event, subscriber, stop) = (Arc::new(event), self.subscriber.clone(), stop.clone());
-                Taking { place, event, acker, subscriber, queue, stop }.run().boxed()
+                Taking { place, event, slip, subscriber, queue, stop }.run().boxed()
             }
             Err(error) => {
                 tracing::error!(queue, %error, "unreadable event set aside");
-                async move { set_aside(&acker).await }.boxed()
+                async move { slip.set_aside().await }.boxed()
             }
         }
     }
@@ -103,7 +105,7 @@ impl Follower {
 struct Taking {
     place: Place,
     event: Arc<Event>,
-    acker: Acker,
+    slip: Slip,
     subscriber: Arc<dyn Subscribe>,
     queue: String,
     stop: CancellationToken,
@@ -114,11 +116,11 @@ impl Taking {
         let stop = self.stop.clone();
         let Some(Ok(())) = stop.run_until_cancelled(self.place.turn()).await else { return };
         match self.offer().await {
-            Some(Ok(())) => drop(self.acker.ack(BasicAckOptions::default()).await),
+            Some(Ok(())) => self.slip.taken().await,
             Some(Err(error)) => {
                 let (queue, event) = (&self.queue, &self.event);
                 tracing::error!(queue, event = %event.r#type, id = %event.id, cause = ?error.cause, %error, "event set aside");
-                set_aside(&self.acker).await;
+                self.slip.set_aside().await;
             }
             None => return,
         }
@@ -143,8 +145,22 @@ impl Taking {
     }
 }
 
-/// To the dead letters. An acknowledgement that does not arrive brings the event back, here or elsewhere.
-async fn set_aside(acker: &Acker) {
-    metrics::counter!("bus_dead_letters_total").increment(1);
-    let _ = acker.nack(BasicNackOptions { requeue: false, multiple: false }).await;
+/// By which the broker hears what became of a delivery. A word that does not arrive brings the event back, here or
+/// elsewhere. An acker of lapin's would take it by way of another task.
+struct Slip {
+    channel: Channel,
+    tag: DeliveryTag,
+}
+
+impl Slip {
+    async fn taken(&self) {
+        let _ = self.channel.basic_ack(self.tag, BasicAckOptions::default()).await;
+    }
+
+    /// To the dead letters.
+    async fn set_aside(&self) {
+        metrics::counter!("bus_dead_letters_total").increment(1);
+        let _ =
+            self.channel.basic_nack(self.tag, BasicNackOptions { requeue: false, multiple: false }).await;
+    }
 }

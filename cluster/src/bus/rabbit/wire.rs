@@ -2,6 +2,7 @@
 
 use lapin::BasicProperties;
 use lapin::message::Delivery;
+use lapin::types::ShortString;
 use protocol::ports::{Clock as _, SystemClock};
 use protocol::{Event, Result, sock, time};
 use tokio::time::Duration;
@@ -21,6 +22,16 @@ pub(super) fn of_event(event: &Event) -> BasicProperties {
         .with_content_type(TEXT.into())
         .with_delivery_mode(PERSISTENT)
         .with_message_id(event.id.to_string().into())
+}
+
+/// Its type. What VoIPBIN's services publish has none, and what names no resource is theirs also when it is
+/// published again.
+pub(super) fn key_of(event: &Event) -> ShortString {
+    match event.is_foreign() {
+        true => ShortString::default(),
+        // a type that is too long for a key goes to whoever follows all, as theirs does
+        false => ShortString::try_new(event.r#type.as_str()).unwrap_or_default(),
+    }
 }
 
 /// It expires in the queue when its asker has gone.

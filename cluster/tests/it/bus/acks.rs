@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use protocol::ports::Bus as _;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, timeout};
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cluster::bus::rabbit::RabbitBus;
 use cluster::chaos::relay::Relay;
 use protocol::Status;
-use protocol::ports::Bus as _;
+use protocol::ports::{Bus as _, Subscription};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep, timeout};
 use uuid::Uuid;
@@ -83,7 +83,7 @@ async fn a_broker_that_is_killed_loses_no_confirmed_event_and_gets_its_clients_b
     let here = Arc::new(RabbitBus::connect(&url, "here").await.unwrap());
     let there = Arc::new(RabbitBus::connect(&url, "there").await.unwrap());
     let (follower, mut got) = Follower::new(1_000_000);
-    let _events = there.subscribe("f", follower).await.unwrap();
+    let _events = there.subscribe(&Subscription::to_all("f"), follower).await.unwrap();
     let _requests = there.serve(QUEUE, Server::new("there", 8, 1000)).await.unwrap();
     let watched = here.watch().await.unwrap();
     let stop = Arc::new(AtomicBool::new(false));
@@ -125,7 +125,7 @@ async fn a_broker_that_hangs_holds_nobody_up() {
     let Some(broker) = RabbitMq::start().await else { return };
     let bus = Arc::new(RabbitBus::connect(&broker.place(), "it").await.unwrap());
     let (follower, mut got) = Follower::new(99);
-    let _events = bus.subscribe("f", follower).await.unwrap();
+    let _events = bus.subscribe(&Subscription::to_all("f"), follower).await.unwrap();
     let _requests = bus.serve(QUEUE, Server::new("it", 8, 1000)).await.unwrap();
     // nobody can ask the broker about this one, so only silence tells
     let node_queue = format!("{QUEUE}.it");

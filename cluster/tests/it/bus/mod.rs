@@ -7,6 +7,7 @@ mod nodes;
 mod order;
 pub(crate) mod peers;
 mod recess;
+mod routes;
 mod suite;
 mod voipbin;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use cluster::bus::memory::{Broker, MemoryBus};
 use futures_util::poll;
-use protocol::ports::{Bus as _, Subscribe};
+use protocol::ports::{Bus as _, Subscribe, Subscription};
 use protocol::{Error, Event, Result};
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -37,8 +37,8 @@ impl Subscribe for Slow {
 async fn an_event_does_not_overtake_one_of_its_row_that_is_refused_here_and_under_way_there() {
     let bus = MemoryBus::new(Broker::default());
     let (refuses, slow) = (Arc::new(Refuses::default()), Arc::new(Slow(Semaphore::new(0))));
-    let _refuses = bus.subscribe("refuses", refuses.clone()).await.unwrap();
-    let _slow = bus.subscribe("slow", slow.clone()).await.unwrap();
+    let _refuses = bus.subscribe(&Subscription::to_all("refuses"), refuses.clone()).await.unwrap();
+    let _slow = bus.subscribe(&Subscription::to_all("slow"), slow.clone()).await.unwrap();
     let event = |r#type: &str| -> Arc<Event> {
         let event = json!({
             "type": r#type, "publisher": "tag-manager", "data_type": "application/json",

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use protocol::ports::Bus;
+use protocol::ports::{Bus, Subscription};
 use protocol::{Event, Status};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -216,9 +216,9 @@ async fn a_panic_costs_only_its_own_request(Pair { here, there }: Pair) {
 async fn every_queue_name_gets_every_event_once(Pair { here, there }: Pair) {
     let ((a, mut got_a), (b, mut got_b), (c, mut got_c)) =
         (Follower::new(99), Follower::new(99), Follower::new(99));
-    let _a = here.subscribe("shared", a).await.unwrap();
-    let _b = there.subscribe("shared", b).await.unwrap();
-    let _c = there.subscribe("alone", c).await.unwrap();
+    let _a = here.subscribe(&Subscription::to_all("shared"), a).await.unwrap();
+    let _b = there.subscribe(&Subscription::to_all("shared"), b).await.unwrap();
+    let _c = there.subscribe(&Subscription::to_all("alone"), c).await.unwrap();
     for n in 0..20 {
         here.publish(event(Uuid::now_v7(), n)).await.unwrap();
     }
@@ -242,7 +242,7 @@ async fn every_queue_name_gets_every_event_once(Pair { here, there }: Pair) {
 
 async fn events_of_one_row_keep_their_order_and_others_do_not_wait(Pair { here, there }: Pair) {
     let (follower, mut got) = Follower::new(0);
-    let _guard = there.subscribe("f", follower.clone()).await.unwrap();
+    let _guard = there.subscribe(&Subscription::to_all("f"), follower.clone()).await.unwrap();
     let (row, other) = (Uuid::now_v7(), Uuid::now_v7());
     let mut published = JoinSet::new();
     let all: Vec<_> = (0..10).map(|n| event(row, n)).chain([event(other, 99)]).collect();
@@ -269,7 +269,7 @@ async fn events_of_one_row_keep_their_order_and_others_do_not_wait(Pair { here, 
 /// Whether the bus or the publisher tries again is the bus's business; no later event passes meanwhile.
 async fn an_event_that_is_refused_comes_again_before_the_later_ones(Pair { here, there }: Pair) {
     let (follower, mut got) = Follower::new(99);
-    let _guard = there.subscribe("f", follower.clone()).await.unwrap();
+    let _guard = there.subscribe(&Subscription::to_all("f"), follower.clone()).await.unwrap();
     follower.fails.store(true, Ordering::SeqCst);
     let row = Uuid::now_v7();
     let mut published = JoinSet::new();
@@ -295,11 +295,11 @@ async fn an_event_that_is_refused_comes_again_before_the_later_ones(Pair { here,
 
 async fn a_guard_that_is_dropped_ends_its_subscription(Pair { here, there }: Pair) {
     let ((gone, mut got_gone), (stays, mut got_stays)) = (Follower::new(99), Follower::new(99));
-    let guard = here.subscribe("f", gone).await.unwrap();
+    let guard = here.subscribe(&Subscription::to_all("f"), gone).await.unwrap();
     here.publish(event(Uuid::now_v7(), 1)).await.unwrap();
     next(&mut got_gone).await;
     drop(guard);
-    let _guard = there.subscribe("f", stays).await.unwrap();
+    let _guard = there.subscribe(&Subscription::to_all("f"), stays).await.unwrap();
     // whoever is leaving may still be handed one; the one who stays gets the rest
     until("taken over", async || {
         here.publish(event(Uuid::now_v7(), 2)).await.unwrap();
@@ -318,7 +318,7 @@ async fn watchers_see_what_happens_and_subscribers_may_leave(Pair { here, there 
     let mut watched = [there.watch().await.unwrap(), there.watch().await.unwrap()];
     let mut own = here.watch().await.unwrap();
     let (follower, _got) = Follower::new(0);
-    drop(here.subscribe("f", follower).await.unwrap());
+    drop(here.subscribe(&Subscription::to_all("f"), follower).await.unwrap());
     let sent = event(Uuid::now_v7(), 7);
     here.publish(sent.clone()).await.unwrap();
     for watcher in watched.iter_mut().chain([&mut own]) {

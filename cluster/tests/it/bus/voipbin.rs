@@ -10,7 +10,7 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
-use protocol::ports::Bus as _;
+use protocol::ports::{Bus as _, Subscription};
 use protocol::sock;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep, timeout};
@@ -29,10 +29,14 @@ struct World {
     peer: Channel,
 }
 
+fn billing() -> Subscription {
+    Subscription::to_all(sock::subscribe_queue("billing-manager"))
+}
+
 async fn world() -> Option<World> {
     let url = broker::shared().await?.place();
     let bus = Arc::new(RabbitBus::connect(&url, "ours").await.unwrap());
-    bus.declare(&[DOMAIN], &[sock::subscribe_queue("billing-manager")]).await.unwrap();
+    bus.declare(&[DOMAIN], &[billing()]).await.unwrap();
     let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
     let peer = connection.create_channel().await.unwrap();
     Some(World { bus, _connection: connection, peer })
@@ -115,7 +119,7 @@ async fn a_request_of_voipbin_is_answered_and_nonsense_is_refused() {
 async fn an_event_of_voipbin_gets_what_it_lacks() {
     let Some(world) = world().await else { return };
     let (follower, mut got) = Follower::new(9);
-    let _guard = world.bus.subscribe(&sock::subscribe_queue("billing-manager"), follower).await.unwrap();
+    let _guard = world.bus.subscribe(&billing(), follower).await.unwrap();
     let bare = json!({
         "type": "tag_created", "publisher": "tag-manager", "data_type": "application/json",
         "data": {"id": Uuid::now_v7(), "n": 1},
@@ -132,7 +136,7 @@ async fn an_event_that_was_published_before_its_follower_came_is_not_lost() {
     let Some(world) = world().await else { return };
     world.bus.publish(event(Uuid::now_v7(), 1)).await.unwrap();
     let (follower, mut got) = Follower::new(9);
-    let _guard = world.bus.subscribe(&sock::subscribe_queue("billing-manager"), follower).await.unwrap();
+    let _guard = world.bus.subscribe(&billing(), follower).await.unwrap();
     assert_eq!(number(&timeout(SOON, got.recv()).await.unwrap().unwrap()), 1);
 }
 
@@ -140,7 +144,7 @@ async fn an_event_that_was_published_before_its_follower_came_is_not_lost() {
 async fn what_nobody_can_read_is_set_aside_and_delays_nobody() {
     let Some(world) = world().await else { return };
     let (follower, mut got) = Follower::new(9);
-    let _guard = world.bus.subscribe(&sock::subscribe_queue("billing-manager"), follower).await.unwrap();
+    let _guard = world.bus.subscribe(&billing(), follower).await.unwrap();
     world.say(&sock::event_exchange(DOMAIN), "", b"poison", BasicProperties::default()).await;
     world.bus.publish(event(Uuid::now_v7(), 1)).await.unwrap();
     assert_eq!(number(&timeout(SOON, got.recv()).await.unwrap().unwrap()), 1);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cluster::bus::rabbit::RabbitBus;
-use protocol::ports::Bus as _;
+use protocol::ports::{Bus as _, Subscription};
 use serde_json::json;
 use tokio::time::{Duration, Instant, timeout};
 use uuid::Uuid;
@@ -23,7 +23,7 @@ async fn a_broker_out_of_memory_loses_no_event_and_the_api_reads_on() {
     let place = broker.place();
     let bus = Arc::new(RabbitBus::connect(&place, "alarmed").await.unwrap());
     let (follower, mut got) = Follower::new(1_000_000);
-    let _events = bus.subscribe("f", follower).await.unwrap();
+    let _events = bus.subscribe(&Subscription::to_all("f"), follower).await.unwrap();
     broker.alarm(true).await;
     let row = Uuid::now_v7();
     let sender = bus.clone();

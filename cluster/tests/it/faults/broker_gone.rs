@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cluster::bus::rabbit::RabbitBus;
-use protocol::ports::Bus as _;
+use protocol::ports::{Bus as _, Subscription};
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep, timeout};
 use uuid::Uuid;
@@ -56,7 +56,7 @@ async fn a_broker_that_is_gone_for_a_minute_loses_no_fact_and_delays_no_request(
     let program = Program::with(&[("bus", &place)]).await;
     let bus = Arc::new(RabbitBus::connect(&place, "follows").await.unwrap());
     let (follower, mut got) = Follower::new(1_000_000);
-    let _events = bus.subscribe("f", follower).await.unwrap();
+    let _events = bus.subscribe(&Subscription::to_all("f"), follower).await.unwrap();
     let mut tags = goes_on(&program, SETTLED).await;
     broker.kill();
     tags.extend(goes_on(&program, GONE).await);

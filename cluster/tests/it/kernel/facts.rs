@@ -8,7 +8,7 @@ use std::time::Duration;
 use actors::kernel::DEAD_EVENT;
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use protocol::ports::{Filter, Subscribe};
+use protocol::ports::{Filter, Subscribe, Subscription};
 use protocol::{Error, Event, Op, Page, Result, Scope};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -92,7 +92,8 @@ impl Subscribe for Reluctant {
 async fn a_fact_that_was_refused_is_not_overtaken_by_later_ones_of_its_row() {
     let world = World::new().await;
     let reluctant = Arc::new(Reluctant::default());
-    let guard = world.deps.bus.subscribe("elsewhere", reluctant.clone()).await.unwrap();
+    let guard =
+        world.deps.bus.subscribe(&Subscription::to_all("elsewhere"), reluctant.clone()).await.unwrap();
     let tree = world.grow().await;
     let id = world.made("a").await;
     let heard = || reluctant.0.lock().unwrap().clone();
@@ -127,7 +128,7 @@ impl Subscribe for Shut {
 async fn what_the_bus_does_not_take_stands_in_the_timeline_once_however_often_it_is_read() {
     let world = World::new().await;
     let shut = Arc::new(Shut::default());
-    let guard = world.deps.bus.subscribe("elsewhere", shut.clone()).await.unwrap();
+    let guard = world.deps.bus.subscribe(&Subscription::to_all("elsewhere"), shut.clone()).await.unwrap();
     let tree = world.grow().await;
     let names = ["a", "b", "c"];
     for name in names {

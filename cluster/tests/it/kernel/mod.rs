@@ -17,8 +17,7 @@ use cluster::outward::{Reach, Web};
 use cluster::speech;
 use protocol::ports::{Deps, Dispatch, Filter, Pending, Settings, SystemClock, Timer, Unit};
 use protocol::{
-    Catalog, Command, Context, Error, Event, Field, Op, Page, Request, Resource, Result, Scope, Verb, sock,
-    time,
+    Catalog, Command, Context, Error, Event, Field, Op, Page, Request, Resource, Result, Scope, Verb, time,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -191,8 +190,8 @@ impl World {
         let mailbox = Mailbox::new(Arc::new(domain));
         let _ = here.0.set(mailbox.clone());
         let follow = Arc::new(Follow { mailbox: mailbox.clone(), deps: deps.clone() });
-        let queue = sock::subscribe_queue("widget-manager");
-        let _follow = deps.bus.subscribe(&queue, follow).await.unwrap();
+        let to = mailbox.domain().subscription().unwrap();
+        let _follow = deps.bus.subscribe(&to, follow).await.unwrap();
         World { scene, deps, mailbox, switch, folder, _follow }
     }
 

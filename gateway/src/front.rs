@@ -217,7 +217,7 @@ impl Front {
         let (caller, credential) = self.enter(&arrival).await?;
         let credential = credential.into_owned();
         let guest = websocket::Guest { caller, credential, authority: self.authority.clone() };
-        websocket::open(&self.hub, Request::from_parts(head, incoming), guest)
+        websocket::open(&self.hub, Request::from_parts(head, incoming), guest).await
     }
 
     fn record(&self, span: &Span, served: Served, took: Duration) {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hyper_tungstenite::tungstenite::Utf8Bytes;
 use protocol::{Error, Event, Result, delivered};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{Duration, sleep};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, watch};
+use tokio::time::{Duration, Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -26,11 +26,20 @@ const BYTES: usize = 1 << 20;
 
 /// How long after a lost bus the hub asks for events again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long events are still watched when the last socket has gone: the next one may be there soon.
+const LINGER: Duration = Duration::from_secs(60);
+/// How long a new socket waits for events to be watched. While the bus is away it opens without, and hears when it is
+/// back.
+const BEGINS: Duration = Duration::from_secs(2);
 
 pub(crate) struct Hub {
     /// By whose events can reach them; `None` hears everybody's.
     crowd: Mutex<HashMap<Option<Uuid>, Vec<Arc<Listener>>>>,
     places: Arc<Semaphore>,
+    /// Somebody has come.
+    came: Notify,
+    /// Events are watched. It becomes false in one step with the look at an empty crowd.
+    hears: watch::Sender<bool>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
     pub(crate) cut: CancellationToken,
@@ -64,7 +73,8 @@ impl Hub {
     ) -> Self {
         let places = Arc::new(Semaphore::new(settings.sockets));
         let (ping, silence) = (settings.ping, settings.silence);
-        Hub { crowd: Mutex::new(HashMap::new()), places, tasks, stop, cut, ping, silence }
+        let (came, hears) = (Notify::new(), watch::Sender::new(false));
+        Hub { crowd: Mutex::new(HashMap::new()), places, came, hears, tasks, stop, cut, ping, silence }
     }
 
     pub(crate) fn enter(self: &Arc<Self>, audience: Option<Uuid>) -> Result<Seat> {
@@ -78,6 +88,7 @@ impl Hub {
             cut: CancellationToken::new(),
         });
         lock(&self.crowd).entry(audience).or_default().push(listener.clone());
+        self.came.notify_one();
         Ok(Seat { listener, audience, frames, hub: self.clone(), _place: place })
     }
 
@@ -86,24 +97,59 @@ impl Hub {
         self.stop.run_until_cancelled(self.watch(&parts)).await;
     }
 
+    /// Until events are watched, so that whoever has a socket misses none.
+    pub(crate) async fn begins(&self) {
+        let _ = timeout(BEGINS, self.hears.subscribe().wait_for(|hears| *hears)).await;
+    }
+
+    /// Only while there is a socket: a bus brings events to where they are watched, and that is not free.
     async fn watch(&self, parts: &Parts) {
         loop {
-            match parts.bus.watch().await {
-                Ok(mut events) => self.pump(&mut events, parts).await,
-                Err(error) => warn!(%error, "events not watched"),
+            while lock(&self.crowd).is_empty() {
+                self.came.notified().await;
             }
-            sleep(RETRY).await;
+            match parts.bus.watch().await {
+                Ok(mut events) => {
+                    self.hears.send_replace(true);
+                    self.pump(&mut events, parts).await;
+                }
+                Err(error) => {
+                    warn!(%error, "events not watched");
+                    sleep(RETRY).await;
+                }
+            }
         }
     }
 
-    async fn pump(&self, events: &mut tokio::sync::broadcast::Receiver<Arc<Event>>, parts: &Parts) {
+    async fn pump(&self, events: &mut broadcast::Receiver<Arc<Event>>, parts: &Parts) {
+        let mut alone = None;
         loop {
             match events.recv().await {
                 Ok(event) => self.deliver(&event, parts),
                 Err(RecvError::Lagged(missed)) => warn!(missed, "events missed by the sockets"),
-                Err(RecvError::Closed) => return,
+                Err(RecvError::Closed) => {
+                    self.hears.send_replace(false);
+                    return sleep(RETRY).await;
+                }
+            }
+            if self.is_deserted(&mut alone) {
+                return;
             }
         }
+    }
+
+    /// Nobody has been here for a while, nor is now.
+    fn is_deserted(&self, alone: &mut Option<Instant>) -> bool {
+        let crowd = lock(&self.crowd);
+        if !crowd.is_empty() {
+            *alone = None;
+            return false;
+        }
+        let deserted = alone.get_or_insert_with(Instant::now).elapsed() > LINGER;
+        if deserted {
+            self.hears.send_replace(false);
+        }
+        deserted
     }
 
     fn deliver(&self, event: &Event, parts: &Parts) {

@@ -44,7 +44,11 @@ struct Order {
     topics: Vec<String>,
 }
 
-pub(crate) fn open(hub: &Arc<Hub>, request: Request<Incoming>, guest: Guest) -> Result<Response, Refusal> {
+pub(crate) async fn open(
+    hub: &Arc<Hub>,
+    request: Request<Incoming>,
+    guest: Guest,
+) -> Result<Response, Refusal> {
     let refuse = || text(StatusCode::BAD_REQUEST, "Bad Request\n");
     if !is_upgrade_request(&request) {
         return Ok(refuse());
@@ -52,6 +56,7 @@ pub(crate) fn open(hub: &Arc<Hub>, request: Request<Incoming>, guest: Guest) -> 
     let config = WebSocketConfig::default().max_message_size(Some(MESSAGE)).max_frame_size(Some(MESSAGE));
     let Ok((response, upgrading)) = upgrade(request, Some(config)) else { return Ok(refuse()) };
     let seat = hub.enter(guest.caller.audience())?;
+    hub.begins().await;
     let (ping, silence) = (hub.ping, hub.silence);
     let (stop, cut) = (hub.stop.clone(), hub.cut.clone());
     let session = async move {

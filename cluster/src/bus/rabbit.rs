@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use protocol::ports::{Bus, Serve, Subscribe, Subscription};
 use protocol::{Error, Event, Result, sock};
 use tokio::sync::watch::Receiver;
-use tokio::sync::{OnceCell, broadcast};
+use tokio::sync::{Mutex, broadcast};
 use tokio::time::{Duration, Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -58,7 +58,7 @@ pub struct RabbitBus {
     topology: Arc<Topology>,
     served: serve::Served,
     live: broadcast::Sender<Arc<Event>>,
-    watching: OnceCell<DropGuard>,
+    watching: Mutex<Option<(watch::Term, DropGuard)>>,
     tasks: TaskTracker,
     stop: CancellationToken,
     _end: DropGuard,
@@ -90,7 +90,7 @@ impl RabbitBus {
         };
         opened(asks.line.open(), Option::is_some).await?;
         opened(publisher.post.ready(), |ready| *ready).await?;
-        let (live, watching, _end) = (broadcast::Sender::new(WATCHED), OnceCell::new(), end);
+        let (live, watching, _end) = (broadcast::Sender::new(WATCHED), Mutex::default(), end);
         let served = serve::Served::default();
         Ok(RabbitBus { speak, hear, asks, publisher, topology, served, live, watching, tasks, stop, _end })
     }
@@ -133,8 +133,12 @@ impl Bus for RabbitBus {
 
     async fn watch(&self) -> Result<broadcast::Receiver<Arc<Event>>> {
         let watched = self.live.subscribe();
-        let watcher = || watch::Watcher { live: self.live.clone(), topology: self.topology.clone() };
-        self.watching.get_or_try_init(|| self.consume(&self.hear, watcher())).await?;
+        let mut watching = self.watching.lock().await;
+        if !watching.as_ref().is_some_and(|(term, _)| term.goes_on()) {
+            let (live, topology, term) = (self.live.clone(), self.topology.clone(), watch::Term::begin());
+            let watcher = watch::Watcher { live, topology, term: term.clone() };
+            *watching = Some((term, self.consume(&self.hear, watcher).await?));
+        }
         Ok(watched)
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use gateway::{Check, Probe};
-use protocol::ports::{Bus, Cache, Clock, Serve, Subscribe};
+use protocol::ports::{Bus, Cache, Clock, Serve, Subscribe, Subscription};
 use protocol::time::Time;
 use protocol::{Error, Event, Result, sock};
 use tokio::sync::broadcast;
@@ -74,7 +74,7 @@ impl Bus for Line {
     async fn serve(&self, _: &str, _: Arc<dyn Serve>) -> Result<Box<dyn Send + Sync>> {
         Err(Error::unavailable("nobody serves here"))
     }
-    async fn subscribe(&self, _: &str, _: Arc<dyn Subscribe>) -> Result<Box<dyn Send + Sync>> {
+    async fn subscribe(&self, _: &Subscription, _: Arc<dyn Subscribe>) -> Result<Box<dyn Send + Sync>> {
         Err(Error::unavailable("nobody follows here"))
     }
     async fn watch(&self) -> Result<broadcast::Receiver<Arc<Event>>> {

@@ -89,14 +89,19 @@ fn publish(world: &World, r#type: &str, of: &Customer, data: Value) {
     world.events.send(Arc::new(event)).expect("the hub watches");
 }
 
-async fn ready(world: &World) {
-    crate::edge::eventually(async || world.events.receiver_count() > 0).await;
+#[tokio::test]
+async fn events_are_watched_while_there_is_a_socket_and_from_its_opening_on() {
+    let world = World::new().await;
+    assert_eq!(world.events.receiver_count(), 0, "nobody is there");
+    let socket = open(&world, &format!("accesskey={}", world.key)).await;
+    assert_eq!(world.events.receiver_count(), 1);
+    drop(socket);
+    world.end().await;
 }
 
 #[tokio::test]
 async fn an_event_arrives_once_and_only_for_its_customer() {
     let world = World::new().await;
-    ready(&world).await;
     let mut ours = open(&world, &format!("accesskey={}", world.key)).await;
     let mut theirs = open(&world, &format!("accesskey={}", world.theirs.key)).await;
     let own = format!("customer_id:{}", world.id);
@@ -122,7 +127,6 @@ async fn an_event_arrives_once_and_only_for_its_customer() {
 #[tokio::test]
 async fn a_subscription_is_a_prefix_and_ends() {
     let world = World::new().await;
-    ready(&world).await;
     let mut socket = open(&world, &format!("token={}", world.token(&world.ours, world.agent))).await;
     let mine = format!("agent_id:{}:call", world.agent);
     order(&mut socket, "subscribe", std::slice::from_ref(&mine)).await;
@@ -166,7 +170,6 @@ async fn a_topic_of_another_ends_the_socket() {
     assert_eq!(next(&mut socket).await, None);
     let operator = format!("token={}", world.token(&world.ours, world.operator));
     let mut socket = open(&world, &operator).await;
-    ready(&world).await;
     order(&mut socket, "subscribe", &[theirs]).await;
     publish(&world, "call_hangup", &world.theirs, json!({"id": world.theirs.call}));
     assert!(next(&mut socket).await.is_some());
@@ -177,7 +180,6 @@ async fn a_topic_of_another_ends_the_socket() {
 #[tokio::test]
 async fn nonsense_is_ignored() {
     let world = World::new().await;
-    ready(&world).await;
     let mut socket = open(&world, &format!("accesskey={}", world.key)).await;
     socket.frames.send(Message::Text("{".into())).await.expect("sent");
     order(&mut socket, "publish", &["x".to_owned()]).await;
@@ -191,7 +193,6 @@ async fn nonsense_is_ignored() {
 #[tokio::test]
 async fn a_slow_reader_is_cut() {
     let world = World::new().await;
-    ready(&world).await;
     let mut socket = open(&world, &format!("accesskey={}", world.key)).await;
     order(&mut socket, "subscribe", &[format!("customer_id:{}", world.id)]).await;
     let large = "x".repeat(300_000);

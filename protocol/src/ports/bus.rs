@@ -71,7 +71,8 @@ pub trait Bus: Send + Sync {
         subscriber: Arc<dyn Subscribe>,
     ) -> Result<Box<dyn Send + Sync>>;
 
-    /// Receives every event on this node, live only: nothing is kept while nobody watches.
+    /// Receives every event on this node, live only: nothing is kept, or brought here, while nobody watches. What is
+    /// published from its return on is seen.
     async fn watch(&self) -> Result<tokio::sync::broadcast::Receiver<Arc<Event>>>;
 
     /// Is the bus reachable? For readiness.

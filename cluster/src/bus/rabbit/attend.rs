@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// One consumer: a session is its life on one connection.
 pub(super) trait Consume: Send + 'static {
     fn queue(&self) -> &str;
-    /// Ends well only when told to `stop`. Marks `up` when deliveries may come.
+    /// Ends well only when told to `stop`, or when there is nobody to consume for. Marks `up` when deliveries may come.
     fn session(
         &self,
         connection: &Arc<Connection>,

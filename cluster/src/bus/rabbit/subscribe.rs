@@ -160,7 +160,6 @@ impl Slip {
     /// To the dead letters.
     async fn set_aside(&self) {
         metrics::counter!("bus_dead_letters_total").increment(1);
-        let _ =
-            self.channel.basic_nack(self.tag, BasicNackOptions { requeue: false, multiple: false }).await;
+        let _ = self.channel.basic_nack(self.tag, BasicNackOptions { requeue: false, multiple: false }).await;
     }
 }

@@ -1,6 +1,7 @@
-//! Every fact, live, for whoever watches on this node: one nameless queue that goes with its connection.
+//! Every fact, live, for whoever watches on this node: one nameless queue that goes with its connection, and when
+//! nobody watches any more. To bring every fact to every node costs as much as some of the domains do.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use lapin::Connection;
@@ -18,6 +19,28 @@ use super::wire;
 pub(super) struct Watcher {
     pub(super) live: broadcast::Sender<Arc<Event>>,
     pub(super) topology: Arc<Topology>,
+    pub(super) term: Term,
+}
+
+/// Whether a watcher goes on. Whoever watches first is counted and then asks; a watcher counts and gives up in one step:
+/// so nobody relies on one that has given up.
+#[derive(Clone)]
+pub(super) struct Term(Arc<Mutex<bool>>);
+
+impl Term {
+    pub(super) fn begin() -> Self {
+        Term(Arc::new(Mutex::new(true)))
+    }
+
+    pub(super) fn goes_on(&self) -> bool {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ends_with(&self, live: &broadcast::Sender<Arc<Event>>) -> bool {
+        let mut goes_on = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *goes_on = live.receiver_count() > 0;
+        !*goes_on
+    }
 }
 
 impl Consume for Watcher {
@@ -40,8 +63,10 @@ impl Consume for Watcher {
         up.send_replace(true);
         while let Some(delivery) = stop.run_until_cancelled(deliveries.next()).await {
             // what cannot be read is set aside where it is subscribed to; without watchers nobody misses it
-            if let Ok(event) = wire::event(&delivery.ok_or_else(closed)??) {
-                let _ = self.live.send(Arc::new(event));
+            let event = wire::event(&delivery.ok_or_else(closed)??);
+            let heard = event.is_ok_and(|event| self.live.send(Arc::new(event)).is_ok());
+            if !heard && self.term.ends_with(&self.live) {
+                break;
             }
         }
         channel.close(200, "OK".into()).await

@@ -12,7 +12,7 @@ use protocol::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::home::{Elsewhere, Home};
+use super::home::Home;
 use super::live::{Live, Living};
 use super::{Child, Rows};
 
@@ -94,7 +94,7 @@ impl Domain {
     /// `node`, as long as its column `status` is none of `over`, and a node that is gone leaves them to another.
     pub(crate) fn lives<T: Living>(mut self, live: &Live<T>, over: &'static [&'static str]) -> Self {
         let resource = self.last().resource;
-        self.homes.insert(resource.name, Home::new(resource, live, over));
+        self.homes.insert(resource.name, Home::new(resource, live, over, &self.deps));
         self
     }
 
@@ -289,9 +289,9 @@ impl Domain {
         self.entries.last_mut().expect("resource() comes before what belongs to it")
     }
 
-    /// The other node on which the item of this request lives, if there is one. `None`: it is here, or lives nowhere.
-    pub(super) fn elsewhere(&self, request: &Request) -> Option<Elsewhere<'_>> {
-        self.homes.get(request.resource.name)?.elsewhere(request, &self.deps)
+    /// Says where the item of this request lives, if such items live anywhere.
+    pub(super) fn home(&self, request: &Request) -> Option<&Home> {
+        self.homes.get(request.resource.name)
     }
 
     pub(super) async fn send(&self, node: &str, request: Request) -> Result<Value> {

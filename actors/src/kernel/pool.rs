@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock};
 use std::task::Poll;
 
 use futures_util::{FutureExt as _, poll};
-use protocol::{Context, Error, Event, Op, Request, Resource, Result, Row};
+use protocol::{Context, Error, Event, Op, Request, Resource, Result, Row, Status};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Duration, Instant, timeout_at};
@@ -105,6 +105,9 @@ impl Mailbox {
     pub async fn ask(&self, request: Request) -> Result<Value> {
         let counted = self.counted(async {
             let credit = self.credit()?;
+            if let Some(answer) = self.where_it_was(&request).await {
+                return answer;
+            }
             match self.elsewhere(&request).await? {
                 Some(node) => self.0.domain.send(&node, request).await,
                 None => self.answer(request, credit).await,
@@ -138,9 +141,22 @@ impl Mailbox {
         done
     }
 
+    /// The answer of the node on which the item was a while ago. `None`: it is not known there, or nobody is there, so
+    /// nothing was done.
+    async fn where_it_was(&self, request: &Request) -> Option<Result<Value>> {
+        let home = self.0.domain.home(request)?;
+        let answer = self.0.domain.send(&home.remembered(request)?, request.clone()).await;
+        let is_gone = answer.as_ref().is_err_and(|error| error.unbegun || error.status == Status::NotFound);
+        if is_gone {
+            request.op.id().into_iter().for_each(|id| home.forget(id));
+        }
+        (!is_gone).then_some(answer)
+    }
+
     async fn elsewhere(&self, request: &Request) -> Result<Option<String>> {
         // most resources live nowhere, and a timer for nothing is not free
-        let Some(elsewhere) = self.0.domain.elsewhere(request) else { return Ok(None) };
+        let elsewhere = self.0.domain.home(request).and_then(|home| home.elsewhere(request));
+        let Some(elsewhere) = elsewhere else { return Ok(None) };
         timeout_at(request.context.deadline, elsewhere).await.map_err(|_| Error::timeout())?
     }
 

@@ -2,11 +2,12 @@
 
 use protocol::ports::voice::{CAUSE_NORMAL, LegEvent, LegId};
 use serde_json::{Value, json};
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, Instant, sleep};
 use voice::{Phone, PhoneEvent};
 
 use super::program::Program;
 use super::{TONES, Talk, all_are, over};
+use crate::api::{LOOK, PATIENCE};
 use crate::bus::broker;
 use crate::calls::{ended, rings, until};
 use crate::mariadb::MariaDb;
@@ -16,6 +17,8 @@ use crate::market::{CALLED, Market, RATE, switch, to};
 struct Pair {
     first: Program,
     second: Program,
+    store: String,
+    bus: String,
     _database: MariaDb,
 }
 
@@ -27,7 +30,7 @@ impl Pair {
         let flags = [("store", &*store), ("bus", &*bus)];
         let first = Program::with(&[&flags, more].concat()).await;
         let second = first.beside("second", &flags).await;
-        Some(Pair { first, second, _database: database })
+        Some(Pair { first, second, store, bus, _database: database })
     }
 
     async fn stop(self) {
@@ -55,6 +58,49 @@ async fn two_phones_hear_each_other_through_another_node_when_theirs_was_killed(
     talk.bob.hangup(talk.far, CAUSE_NORMAL).await.unwrap();
     ended(&talk.alice, talk.near).await;
     over(&pair.second, 2).await;
+    pair.stop().await;
+}
+
+/// The answer to a request about the call, from a node on which it was not; asked again while its node is gone.
+async fn is_reached(through: &Program, call: &str) {
+    let limit = Instant::now() + PATIENCE;
+    loop {
+        let (status, said) = through.api.delete(call).await;
+        match status {
+            200 => return,
+            // it is nowhere, for a moment, and that is no reason to say that there is no such call
+            503 => assert!(Instant::now() < limit, "{said}"),
+            _ => panic!("{status} {said}"),
+        }
+        sleep(LOOK).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_asked_a_call_on_its_node_reaches_it_on_the_next() {
+    let Some(mut pair) = Pair::start(&[]).await else { return };
+    let flags = [("store", &*pair.store), ("bus", &*pair.bus)];
+    let third = pair.first.beside("third", &flags).await;
+    let market = Market::open(pair.first.operator.clone(), pair.first.api.clone()).await;
+    let carrier = switch().await;
+    market.carrier(carrier.local().udp, 1).await;
+    market.pay(1.0).await;
+    let wait = json!([{"type": "sleep", "option": {"duration": 600_000}}]);
+    let made = pair.first.api.row("calls", to(CALLED, wait)).await;
+    let call = format!("calls/{}/mute", made["calls"][0]["id"].as_str().unwrap());
+    let leg = rings(&carrier).await;
+    carrier.answer(leg).await.unwrap();
+    pair.second.api.becomes("calls", |page| all_are(page, 1, "progressing")).await;
+    for _ in 0..2 {
+        is_reached(&pair.second, &call).await;
+        is_reached(&third, &call).await;
+    }
+    pair.first.kill().await;
+    is_reached(&pair.second, &call).await;
+    is_reached(&third, &call).await;
+    carrier.hangup(leg, CAUSE_NORMAL).await.unwrap();
+    over(&third, 1).await;
+    third.stop().await;
     pair.stop().await;
 }
 

@@ -133,3 +133,18 @@ async fn queues_of_the_release_before_go_on_and_lose_nothing_and_get_nothing_twi
     next.publish(of_type("tag_deleted")).await.unwrap();
     assert_eq!(world.types(&to.name).await, words(&["tag_deleted"]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_watches_again_after_nobody_did_sees_what_happens_from_then_on() {
+    let Some(world) = World::new().await else { return };
+    world.bus.declare(&[DOMAIN], &[]).await.unwrap();
+    for n in 0..20 {
+        let (mut watched, r#type) = (world.bus.watch().await.unwrap(), format!("tag_{n}"));
+        world.bus.publish(of_type(&r#type)).await.unwrap();
+        // what was published before may come too
+        while timeout(SOON, watched.recv()).await.expect("what is watched").unwrap().r#type != r#type {}
+        drop(watched);
+        // nobody sees it, and the watch ends with it, before or after the next one begins
+        world.bus.publish(of_type("tag_unseen")).await.unwrap();
+    }
+}

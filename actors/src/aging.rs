@@ -96,7 +96,7 @@ impl Records {
         for row in &rows {
             let Record { id, rev } = read(row)?;
             let (resource, patch) = (self.resource, patch.clone());
-            unit.writes.push(Write::Update { resource, id, scope, patch, rev });
+            unit.writes.push(Write::Update { resource, id, scope, patch, rev, after: None });
             if self.timed {
                 unit.timers.push(Pending::Cancel(id));
             }

@@ -11,7 +11,6 @@ use protocol::ports::voice::{
 };
 use protocol::ports::{Deps, Entry, Journal, Unit};
 use protocol::{Context, Error, Result, Scope};
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::call::api::{Arrive, CALL};
@@ -89,7 +88,7 @@ impl VoiceHost for Host {
 /// The dialog of a leg, as base64, in the journal of the node that has the leg.
 pub(crate) fn kept(leg: LegId, node: &str, dialog: String) -> Unit {
     let (parent, node) = (Uuid::nil(), node.to_owned());
-    let entry = Entry { kind: DIALOG, id: leg, parent, node, data: json!(dialog) };
+    let entry = Entry { kind: DIALOG, id: leg, parent, node, data: format!("\"{dialog}\"") };
     Unit { journal: vec![Journal::Put(entry)], ..Unit::default() }
 }
 
@@ -121,7 +120,7 @@ impl DialogJournal for Dialogs {
     async fn all(&self) -> Result<Vec<(LegId, Bytes)>> {
         let entries = self.store.journal(DIALOG, Some(&self.node)).await?;
         let dialog = |entry: Entry| {
-            let state = BASE64.decode(entry.data.as_str()?).ok()?;
+            let state = BASE64.decode(entry.read::<String>()?).ok()?;
             Some((entry.id, Bytes::from(state)))
         };
         Ok(entries.into_iter().filter_map(dialog).collect())

@@ -53,7 +53,7 @@ mod tests {
             r#type: r#type.into(),
             publisher: String::new(),
             data_type: String::new(),
-            data,
+            data: data.into(),
             id: Uuid::nil(),
             time: String::new(),
             resource: String::new(),

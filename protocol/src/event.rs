@@ -1,5 +1,7 @@
 //! Something that happened. Facts only: the past tense, and the whole resource after the change.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -14,8 +16,9 @@ pub struct Event {
     pub r#type: String,
     pub publisher: String,
     pub data_type: String,
-    #[serde(default)]
-    pub data: Row,
+    /// Shared with the change that it tells of.
+    #[serde(default, with = "shared")]
+    pub data: Arc<Row>,
     /// Stable over redelivery: a follower that has seen it has seen this event.
     #[serde(default)]
     pub id: Uuid,
@@ -64,6 +67,23 @@ impl Event {
 
     fn uuid(&self, name: &str) -> Option<Uuid> {
         self.data.get(name).and_then(Value::as_str)?.parse().ok()
+    }
+}
+
+/// A row as the others of its kind, wherever it is kept.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::Row;
+
+    pub(super) fn serialize<S: Serializer>(row: &Arc<Row>, to: S) -> Result<S::Ok, S::Error> {
+        row.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Row>, D::Error> {
+        Row::deserialize(from).map(Arc::new)
     }
 }
 

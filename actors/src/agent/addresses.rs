@@ -49,9 +49,9 @@ async fn replace(agents: &Agents, by: &Context, id: Uuid, addresses: &[Address])
     let row = agents.rows().get(by.scope, id).await?;
     let patch = Row::from_iter([("addresses".to_owned(), json!(addresses))]);
     let mut unit = Unit::default();
-    let changed = agents.rows().amend(&mut unit, (row, patch), "updated", by)?;
+    let changed = agents.rows().amend(&mut unit, (&row, patch), "updated", by)?;
     take(agents, &mut unit, by, (id, addresses)).await?;
-    agents.deps.store.commit(unit).await.map(|()| changed)
+    agents.deps.store.commit(unit).await.map(|()| Arc::unwrap_or_clone(changed))
 }
 
 /// Gives the agent these addresses and no other, as part of a unit. A taken one fails the unit with
@@ -75,7 +75,14 @@ pub(super) async fn take(
         let Place { id, address_key, rev } = read(&row)?;
         if !wanted.remove(&address_key) {
             let patch = agents.places().tombstone();
-            unit.writes.push(Write::Update { resource: &AGENT_ADDRESS, id, scope: by.scope, patch, rev });
+            unit.writes.push(Write::Update {
+                resource: &AGENT_ADDRESS,
+                id,
+                scope: by.scope,
+                patch,
+                rev,
+                after: None,
+            });
         }
     }
     for key in wanted {

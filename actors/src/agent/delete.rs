@@ -29,9 +29,9 @@ pub(super) async fn remove(agents: &Agents, by: &Context, id: Uuid) -> Result<Ro
     let scope = Scope::Customer(read::<Owner>(&row)?.customer_id);
     let by = Context { scope, ..by.clone() };
     let mut unit = Unit::default();
-    let gone = agents.rows().amend(&mut unit, (row, agents.rows().tombstone()), "deleted", &by)?;
+    let gone = agents.rows().amend(&mut unit, (&row, agents.rows().tombstone()), "deleted", &by)?;
     addresses::take(agents, &mut unit, &by, (id, &[])).await?;
-    agents.deps.store.commit(unit).await.map(|()| gone)
+    agents.deps.store.commit(unit).await.map(|()| Arc::unwrap_or_clone(gone))
 }
 
 /// Refuses when this agent is the only admin of its customer.

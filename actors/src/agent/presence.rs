@@ -68,7 +68,7 @@ async fn update(agents: &Agents, event: &str, call: &Call) -> Result<()> {
     let what = if next == status { "calls_updated" } else { "status_updated" };
     let patch = Row::from_iter([("calls".to_owned(), json!(now)), ("status".to_owned(), json!(next))]);
     let mut unit = Unit::default();
-    agents.rows().amend(&mut unit, (row, patch), what, &by)?;
+    agents.rows().amend(&mut unit, (&row, patch), what, &by)?;
     agents.deps.store.commit(unit).await
 }
 

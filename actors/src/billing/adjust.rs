@@ -83,7 +83,7 @@ async fn once(state: &Billing, by: &Context, id: Uuid, (credit, key): (i64, Uuid
     let mut balance = Balance::of(&row)?;
     balance.adjust(credit).ok_or_else(|| insufficient("that much is not free in this account"))?;
     let mut unit = Unit::default();
-    let changed = state.accounts().amend(&mut unit, (row, balance.patch()), "updated", by)?;
+    let changed = state.accounts().amend(&mut unit, (&row, balance.patch()), "updated", by)?;
     let mut entry = fields([
         ("id", json!(Uuid::new_v5(&id, key.as_bytes()))),
         ("account_id", json!(id)),
@@ -98,7 +98,7 @@ async fn once(state: &Billing, by: &Context, id: Uuid, (credit, key): (i64, Uuid
     let owner = Context { scope: Scope::Customer(customer_id), ..by.clone() };
     state.entries().draft(&mut unit, entry, &owner)?;
     state.deps.store.commit(unit).await?;
-    Ok(changed)
+    Ok(Arc::unwrap_or_clone(changed))
 }
 
 fn micro(dollars: f64) -> Result<i64> {

@@ -57,7 +57,7 @@ async fn settle(state: &Billing, by: &Context, call: &Call) -> Result<()> {
         // the account was closed meanwhile: nobody is left to pay
         None => ended(call, 0),
     };
-    state.entries().amend(&mut unit, (row, patch), "updated", by)?;
+    state.entries().amend(&mut unit, (&row, patch), "updated", by)?;
     if entry.price() != Price::FREE {
         unit.timers.push(lapse::no_timer(entry::of_call(call.id)));
     }
@@ -96,7 +96,7 @@ fn take(state: &Billing, unit: &mut Unit, account: Row, (entry, call): (&Entry, 
     let charge = balance.settle(entry.hold, price, units);
     if balance != before {
         let by = Context::own(Scope::Platform);
-        state.accounts().amend(unit, (account, balance.patch()), "updated", &by)?;
+        state.accounts().amend(unit, (&account, balance.patch()), "updated", &by)?;
     }
     let mut patch = ended(call, units);
     patch.extend(fields([("amount_token", json!(-charge.token)), ("amount_credit", json!(-charge.credit))]));

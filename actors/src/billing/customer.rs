@@ -37,7 +37,7 @@ pub(super) async fn deleted(state: Arc<Billing>, event: Arc<Event>) -> Result<()
         let mut patch = state.accounts().tombstone();
         patch.insert("status".to_owned(), json!("deleted"));
         let mut unit = Unit { timers: vec![Pending::Cancel(id)], ..Unit::default() };
-        state.accounts().amend(&mut unit, (row, patch), "deleted", &by)?;
+        state.accounts().amend(&mut unit, (&row, patch), "deleted", &by)?;
         state.deps.store.commit(unit).await
     })
     .await

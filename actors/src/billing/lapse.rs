@@ -68,9 +68,9 @@ async fn give_back(state: &Billing, by: &Context, id: Uuid) -> Result<()> {
         let mut balance = Balance::of(&account)?;
         balance.settle(entry.hold, entry.price(), 0);
         patch.extend(entry::snapshot(&balance));
-        state.accounts().amend(&mut unit, (account, balance.patch()), "updated", by)?;
+        state.accounts().amend(&mut unit, (&account, balance.patch()), "updated", by)?;
     }
-    state.entries().amend(&mut unit, (row, patch), "updated", &owner)?;
+    state.entries().amend(&mut unit, (&row, patch), "updated", &owner)?;
     unit.timers.push(no_timer(id));
     state.deps.store.commit(unit).await
 }

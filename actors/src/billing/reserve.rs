@@ -81,7 +81,7 @@ async fn next_minute(state: &Billing, by: &Context, command: &ExtendCall) -> Res
     if entry.tm_billing_start.is_none() {
         patch.insert("tm_billing_start".to_owned(), json!(command.since));
     }
-    state.entries().amend(&mut unit, (row, patch), "updated", &by)?;
+    state.entries().amend(&mut unit, (&row, patch), "updated", &by)?;
     state.deps.store.commit(unit).await
 }
 
@@ -93,7 +93,7 @@ fn set_aside(state: &Billing, unit: &mut Unit, account: Row, (hold, price): (Hol
     let more = more.ok_or_else(|| insufficient("the balance does not cover another minute"))?;
     if balance != before {
         let by = Context::own(Scope::Platform);
-        state.accounts().amend(unit, (account, balance.patch()), "updated", &by)?;
+        state.accounts().amend(unit, (&account, balance.patch()), "updated", &by)?;
     }
     Ok(more)
 }

@@ -49,7 +49,7 @@ async fn once(state: &Billing, by: &Context, id: Uuid) -> Result<()> {
         ("tm_next_topup", json!(time::stamp(next_month(now)))),
     ]));
     let mut unit = Unit::default();
-    state.accounts().amend(&mut unit, (row, patch), "updated", by)?;
+    state.accounts().amend(&mut unit, (&row, patch), "updated", by)?;
     let owner = Context { scope: Scope::Customer(account.customer_id), ..by.clone() };
     // named by the month that it was due in: what is late is neither lost nor granted twice
     state.entries().draft(&mut unit, allowance(id, &month_of(due), tokens, &balance), &owner)?;

@@ -47,7 +47,7 @@ pub(super) enum Word {
 pub(super) struct Bridge {
     pub(super) id: Uuid,
     calls: Arc<Calls>,
-    row: Row,
+    row: Arc<Row>,
     customer: Uuid,
     members: Vec<Member>,
     expected: Vec<Uuid>,
@@ -68,7 +68,16 @@ impl Bridge {
         let Facts { id, customer_id, expected_ids } = read(&row)?;
         let members = Vec::new();
         let (expected, gone) = (expected_ids, Vec::new());
-        Ok(Bridge { id, calls, row, customer: customer_id, members, expected, gone, over: false })
+        Ok(Bridge {
+            id,
+            calls,
+            row: Arc::new(row),
+            customer: customer_id,
+            members,
+            expected,
+            gone,
+            over: false,
+        })
     }
 
     async fn write(&mut self, mut patch: Row, what: &str) -> Result<()> {
@@ -76,7 +85,7 @@ impl Bridge {
         patch.insert("expected_ids".into(), json!(self.expected));
         let mut unit = Unit::default();
         let by = on_behalf(self.customer);
-        let row = self.calls.bridge_rows().amend(&mut unit, (self.row.clone(), patch), what, &by)?;
+        let row = self.calls.bridge_rows().amend(&mut unit, (&self.row, patch), what, &by)?;
         self.calls.deps.store.commit(unit).await?;
         self.row = row;
         Ok(())

@@ -168,7 +168,7 @@ async fn phones(calls: &Calls, by: &Context, common: &Leg, to: &Address, legs: &
 pub(super) struct Group {
     pub(super) id: Uuid,
     calls: Arc<Calls>,
-    row: Row,
+    row: Arc<Row>,
     facts: Facts,
     waiting: VecDeque<Leg>,
     alive: Vec<Uuid>,
@@ -197,7 +197,7 @@ impl Group {
         Ok(Group {
             id: facts.id,
             calls,
-            row,
+            row: Arc::new(row),
             facts,
             waiting,
             alive: all.clone(),
@@ -215,7 +215,7 @@ impl Group {
         ]));
         let mut unit = Unit::default();
         let by = on_behalf(self.facts.customer_id);
-        let row = self.calls.group_rows().amend(&mut unit, (self.row.clone(), change), what, &by)?;
+        let row = self.calls.group_rows().amend(&mut unit, (&self.row, change), what, &by)?;
         match self.calls.deps.store.commit(unit).await {
             // deleted while its calls were still ending: nobody is left to be told
             Err(error) if error.status == Status::NotFound => Ok(()),
@@ -308,7 +308,7 @@ impl Living for Group {
             Msg::Gone(call) => self.gone(call).await,
             Msg::Hangup(reply) => {
                 let then = self.hangup().await?;
-                reply.map(|reply| reply.send(Ok(self.row.clone())));
+                reply.map(|reply| reply.send(Ok(Row::clone(&self.row))));
                 Ok(then)
             }
         }

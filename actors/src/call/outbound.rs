@@ -63,9 +63,9 @@ async fn is_own(calls: &Calls, by: &Context, number: &str) -> Result<bool> {
 }
 
 async fn refused(calls: &Calls, by: &Context, number: &str) -> Result<()> {
-    let mut fact = calls.rows().fact("", &Row::new(), by);
+    let mut fact = calls.rows().fact("", &Arc::default(), by);
     fact.r#type = "call.outbound_whitelist_rejected".into();
-    fact.data = patch([("customer_id", json!(by.customer()?)), ("destination", json!(number))]);
+    fact.data = Arc::new(patch([("customer_id", json!(by.customer()?)), ("destination", json!(number))]));
     calls.deps.store.commit(Unit { events: vec![fact], ..Unit::default() }).await
 }
 

@@ -1,6 +1,8 @@
 //! What a call writes of itself. The beginning of an action has no write of its own unless the action lasts: the flow
 //! has it stored, so nothing is lost with it, and most actions are told of by their end.
 
+use std::sync::Arc;
+
 use protocol::ports::Unit;
 use protocol::{Result, Row};
 use tokio::time::Duration;
@@ -38,15 +40,15 @@ impl Session {
         Ok(())
     }
 
-    fn changed(&mut self, patch: Row, what: &str) -> Result<(Unit, Row)> {
+    fn changed(&mut self, patch: Row, what: &str) -> Result<(Unit, Arc<Row>)> {
         let mut all = std::mem::take(&mut self.unwritten).patch;
         all.extend(patch);
         let mut unit = Unit::default();
-        let row = self.calls.rows().amend(&mut unit, (self.row.clone(), all), what, &self.by())?;
+        let row = self.calls.rows().amend(&mut unit, (&self.row, all), what, &self.by())?;
         Ok((unit, row))
     }
 
-    fn wrote(&mut self, row: Row) {
+    fn wrote(&mut self, row: Arc<Row>) {
         self.row = row;
         self.counted.note(self.status);
     }

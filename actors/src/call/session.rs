@@ -62,7 +62,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) struct Session {
     pub(super) id: Uuid,
     pub(super) calls: Arc<Calls>,
-    pub(super) row: Row,
+    pub(super) row: Arc<Row>,
     pub(super) status: Status,
     pub(super) facts: Facts,
     pub(super) doing: Option<(Turn, Doing)>,
@@ -95,7 +95,7 @@ impl Session {
         Ok(Session {
             id: facts.id,
             calls,
-            row,
+            row: Arc::new(row),
             status: facts.status,
             facts,
             doing: None,
@@ -330,7 +330,7 @@ impl Session {
     async fn delete(&mut self, reply: Reply<Row>) -> Result<()> {
         self.delete = true;
         self.end(Reason::Normal).await?;
-        let _ = reply.send(Ok(self.row.clone()));
+        let _ = reply.send(Ok(Row::clone(&self.row)));
         Ok(())
     }
 
@@ -380,7 +380,7 @@ impl Living for Session {
             Msg::Fetched(action, sounds) => self.fetched(action, sounds).await?,
             Msg::End(why, reply) => {
                 self.end(why).await?;
-                reply.map(|reply| reply.send(Ok(self.row.clone())));
+                reply.map(|reply| reply.send(Ok(Row::clone(&self.row))));
             }
             Msg::Delete(reply) => self.delete(reply).await?,
             Msg::Media(command, change, reply) => self.media(command, change, reply).await?,

@@ -55,9 +55,9 @@ async fn end(customers: &Customers, by: &Context, row: Row, mut patch: Row) -> R
     patch.extend(rows.tombstone());
     patch.insert("status".into(), json!("deleted"));
     let mut unit = Unit::default();
-    let gone = rows.amend(&mut unit, (row, patch), "deleted", by)?;
+    let gone = rows.amend(&mut unit, (&row, patch), "deleted", by)?;
     unit.timers.push(Pending::Cancel(timer(id)));
-    customers.deps.store.commit(unit).await.map(|()| gone)
+    customers.deps.store.commit(unit).await.map(|()| Arc::unwrap_or_clone(gone))
 }
 
 fn anonymous(id: Uuid) -> Row {

@@ -35,7 +35,7 @@ pub(super) async fn freeze(customers: Arc<Customers>, by: Context, id: Uuid, _: 
         ("tm_deletion_scheduled".to_owned(), json!(time::stamp(now))),
     ]);
     let mut unit = Unit::default();
-    let frozen = rows.amend(&mut unit, (row, patch), "frozen", &by)?;
+    let frozen = rows.amend(&mut unit, (&row, patch), "frozen", &by)?;
     unit.timers.push(Pending::Set(Timer {
         id: timer(id),
         at: now + GRACE,
@@ -47,6 +47,6 @@ pub(super) async fn freeze(customers: Arc<Customers>, by: Context, id: Uuid, _: 
     match customers.deps.store.commit(unit).await {
         // somebody else was faster: what they made of it counts
         Err(error) if error.is_conflict() => rows.get(by.scope, id).await,
-        outcome => outcome.map(|()| frozen),
+        outcome => outcome.map(|()| Arc::unwrap_or_clone(frozen)),
     }
 }

@@ -31,11 +31,11 @@ pub(super) async fn recover(customers: Arc<Customers>, by: Context, id: Uuid, _:
         ("tm_deletion_scheduled".to_owned(), Value::Null),
     ]);
     let mut unit = Unit::default();
-    let active = rows.amend(&mut unit, (row, patch), "recovered", &by)?;
+    let active = rows.amend(&mut unit, (&row, patch), "recovered", &by)?;
     unit.timers.push(Pending::Cancel(timer(id)));
     match customers.deps.store.commit(unit).await {
         // somebody else was faster: what they made of it counts
         Err(error) if error.is_conflict() => rows.get(by.scope, id).await,
-        outcome => outcome.map(|()| active),
+        outcome => outcome.map(|()| Arc::unwrap_or_clone(active)),
     }
 }

@@ -90,7 +90,7 @@ impl Flows {
             ("node".to_owned(), json!(self.deps.settings.node)),
         ]);
         let row = self.rows().draft(unit, row, by)?;
-        unit.journal.push(Journal::Put(self.entry(&read::<Subject>(&row)?, &state)));
+        unit.journal.push(Journal::Put(self.entry(&read::<Subject>(&row)?, &state)?));
         Ok((row, state))
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use protocol::ports::{Deps, Entry};
 use protocol::{Context, Error, Event, Result, Row, Scope, Status, read};
 use serde::Deserialize;
-use serde_json::json;
 use uuid::Uuid;
 
 use super::hear::{Hear, Heard};
@@ -37,14 +36,14 @@ impl Flows {
     }
 
     /// What is needed to go on with a running activeflow after a crash.
-    pub(super) fn entry(&self, of: &Subject, state: &State) -> Entry {
-        Entry {
+    pub(super) fn entry(&self, of: &Subject, state: &State) -> Result<Entry> {
+        Ok(Entry {
             kind: JOURNAL,
             id: of.id,
             parent: of.reference_id,
             node: self.deps.settings.node.clone(),
-            data: json!(state),
-        }
+            data: serde_json::to_string(state).map_err(Error::internal)?,
+        })
     }
 
     /// Starts the actor of an activeflow that is stored, if it has none.

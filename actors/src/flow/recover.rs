@@ -20,7 +20,7 @@ impl Runs {
             Err(error) if error.status == Status::NotFound => return self.forget(entry.id).await,
             row => row?,
         };
-        let state: State = serde_json::from_value(entry.data).map_err(Error::internal)?;
+        let state: State = serde_json::from_str(&entry.data).map_err(Error::internal)?;
         self.0.enliven(row, state).await
     }
 

@@ -60,7 +60,7 @@ impl Subject {
 pub(super) struct Run {
     pub(super) flows: Arc<Flows>,
     pub(super) of: Subject,
-    pub(super) row: Row,
+    pub(super) row: Arc<Row>,
     pub(super) state: State,
     /// What carries the current action out; dropped with it.
     beside: Option<Alarm>,
@@ -72,7 +72,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn new(flows: Arc<Flows>, row: Row, state: State) -> Result<Self> {
         let of = read(&row)?;
-        Ok(Run { flows, of, row, state, beside: None, acting: None, cuts: Vec::new() })
+        Ok(Run { flows, of, row: Arc::new(row), state, beside: None, acting: None, cuts: Vec::new() })
     }
 
     pub(super) fn id(&self) -> Uuid {
@@ -104,7 +104,7 @@ impl Run {
         if effects.first() == Some(&Effect::Changed) {
             self.keep(state).await?;
         }
-        reply.map(|reply| reply.send(Ok(self.row.clone())));
+        reply.map(|reply| reply.send(Ok(Row::clone(&self.row))));
         for effect in effects {
             self.carry_out(effect, me);
         }
@@ -122,14 +122,12 @@ impl Run {
         let columns = state.columns();
         let shows = columns.iter().any(|(name, value)| self.row.get(name) != Some(value));
         let row = match shows {
-            true => {
-                self.flows.rows().amend(&mut unit, (self.row.clone(), columns), "updated", &self.of.by())?
-            }
+            true => self.flows.rows().amend(&mut unit, (&self.row, columns), "updated", &self.of.by())?,
             false => self.row.clone(),
         };
         let mut next = None;
         unit.journal.push(match state.is_ended() {
-            false => Journal::Put(self.flows.entry(&self.of, &state)),
+            false => Journal::Put(self.flows.entry(&self.of, &state)?),
             true => Journal::Erase { kind: JOURNAL, id: self.of.id },
         });
         if state.is_ended() {
@@ -209,7 +207,7 @@ impl Living for Run {
             Msg::Resume => self.resume(me).await,
             Msg::Asked(input, reply) => self.take(input, Some(reply), me).await,
             Msg::Again(reply) => {
-                let _ = reply.send(Ok(self.row.clone()));
+                let _ = reply.send(Ok(Row::clone(&self.row)));
                 if let Some(again @ Effect::Run { .. }) = resume(&self.state) {
                     self.carry_out(again, me);
                 }

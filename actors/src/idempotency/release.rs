@@ -24,7 +24,8 @@ impl Keys {
     pub(super) async fn forget(&self, id: Uuid, rev: i64, by: &Context) -> Result<()> {
         let mut patch = records().empty;
         patch.extend(self.rows().tombstone());
-        let write = Write::Update { resource: &IDEMPOTENCY_KEY, id, scope: by.scope, patch, rev };
+        let write =
+            Write::Update { resource: &IDEMPOTENCY_KEY, id, scope: by.scope, patch, rev, after: None };
         match self.deps.store.commit(Unit { writes: vec![write], ..Unit::default() }).await {
             Err(error) if error.is_conflict() || error.status == Status::NotFound => Ok(()),
             outcome => outcome,

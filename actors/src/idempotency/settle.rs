@@ -18,7 +18,8 @@ pub(super) async fn settle(keys: Arc<Keys>, by: Context, id: Uuid, settle: Settl
         return Ok(());
     }
     let patch = patch(settle.outcome, &*keys.deps.vault)?;
-    let write = Write::Update { resource: &IDEMPOTENCY_KEY, id, scope: by.scope, patch, rev: held.rev };
+    let write =
+        Write::Update { resource: &IDEMPOTENCY_KEY, id, scope: by.scope, patch, rev: held.rev, after: None };
     keys.deps.store.commit(Unit { writes: vec![write], ..Unit::default() }).await
 }
 

@@ -109,7 +109,7 @@ impl Rows<'_> {
         row.insert("tm_create".into(), json!(time::stamp(self.deps.clock.now())));
         row.insert("rev".into(), json!(1));
         self.resource.fill(&mut row);
-        let sealed = self.seal(row.clone())?;
+        let sealed = Arc::new(self.seal(row.clone())?);
         unit.events.push(self.fact("created", &sealed, by));
         unit.writes.push(Write::Insert { resource: self.resource, row: sealed });
         Ok(row)
@@ -121,7 +121,7 @@ impl Rows<'_> {
         row.entry("tm_create").or_insert_with(|| json!(time::stamp(self.deps.clock.now())));
         row.insert("rev".into(), json!(1));
         self.resource.fill(&mut row);
-        unit.writes.push(Write::Insert { resource: self.resource, row });
+        unit.writes.push(Write::Insert { resource: self.resource, row: Arc::new(row) });
     }
 
     /// Applies a patch and publishes the row as it then is, under `<resource>_<what>`.
@@ -140,13 +140,13 @@ impl Rows<'_> {
     ) -> Result<Row> {
         let mut tries = 0;
         loop {
-            let row = self.get(by.scope, id).await?;
+            let row = self.look(by.scope, id).await?;
             let mut unit = Unit::default();
-            let changed = self.amend(&mut unit, (row.clone(), decide(&row)?), what, by)?;
+            let changed = self.amend(&mut unit, (&row, decide(&row)?), what, by)?;
             match self.deps.store.commit(unit).await {
                 Err(error) if error.is_conflict() && tries < CONFLICTS => tries += 1,
                 Err(error) => return Err(error),
-                Ok(()) => return Ok(changed),
+                Ok(()) => return Ok(Arc::unwrap_or_clone(changed)),
             }
         }
     }
@@ -155,18 +155,20 @@ impl Rows<'_> {
     pub(crate) fn amend(
         &self,
         unit: &mut Unit,
-        (row, patch): (Row, Row),
+        (row, patch): (&Row, Row),
         what: &str,
         by: &Context,
-    ) -> Result<Row> {
-        let (id, rev) = (id_of(&row)?, row.get("rev").and_then(Value::as_i64).unwrap_or_default());
+    ) -> Result<Arc<Row>> {
+        let (id, rev) = (id_of(row)?, row.get("rev").and_then(Value::as_i64).unwrap_or_default());
         let mut patch = self.seal(patch)?;
         patch.insert("tm_update".into(), json!(time::stamp(self.deps.clock.now())));
-        let mut changed = row;
+        let mut changed = row.clone();
         changed.extend(patch.clone());
         changed.insert("rev".into(), json!(rev + 1));
+        let changed = Arc::new(changed);
         unit.events.push(self.fact(what, &changed, by));
-        unit.writes.push(Write::Update { resource: self.resource, id, scope: by.scope, patch, rev });
+        let (resource, scope, after) = (self.resource, by.scope, Some(changed.clone()));
+        unit.writes.push(Write::Update { resource, id, scope, patch, rev, after });
         Ok(changed)
     }
 
@@ -188,7 +190,7 @@ impl Rows<'_> {
         Ok(page_of(rows))
     }
 
-    pub(crate) fn fact(&self, what: &str, row: &Row, by: &Context) -> Event {
+    pub(crate) fn fact(&self, what: &str, row: &Arc<Row>, by: &Context) -> Event {
         Event {
             r#type: format!("{}_{what}", self.resource.name),
             publisher: self.publisher.into(),

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use protocol::ports::{Clock, Deps, Unit, Write};
-use protocol::{Event, Field, Ops, Resource, Result, Row, Status, time};
-use serde_json::{Value, json};
+use protocol::ports::{Bound, Clock, Deps, Unit, Write};
+use protocol::{Event, Field, Ops, Resource, Result, Status, time};
+use serde_json::Value;
 use uuid::Uuid;
 
 /// One event. Its id is the event's; its `tm_create` is when the change was made.
@@ -56,36 +56,27 @@ fn of_catalog(deps: &Deps, event: &Event) -> Result<Write> {
     Ok(noted(&*deps.clock, declared, event))
 }
 
-/// An event that was noted before stays as it was noted.
+/// The entry of an event: one that was noted before stays as it was noted. What no domain declares has no view.
 pub(crate) fn noted(clock: &dyn Clock, resource: Option<&Resource>, event: &Event) -> Write {
-    let mut row = entry(resource, event);
-    row.entry("id").or_insert_with(|| json!(Uuid::now_v7()));
-    row.entry("tm_create").or_insert_with(|| json!(time::stamp(clock.now())));
-    row.insert("rev".to_owned(), json!(1));
-    TIMELINE_EVENT.fill(&mut row);
-    Write::Record { resource: &TIMELINE_EVENT, row }
-}
-
-/// The entry of an event. What no domain declares has no view.
-fn entry(resource: Option<&Resource>, event: &Event) -> Row {
-    let view = resource.map_or(Value::Null, |resource| json!(resource.view(&event.data)));
-    let mut row = Row::from_iter([
-        ("customer_id".to_owned(), json!(event.customer_id().unwrap_or_default())),
-        ("event_type".to_owned(), json!(event.r#type)),
-        ("publisher".to_owned(), json!(event.publisher)),
-        ("resource_type".to_owned(), json!(resource.map_or(&*event.resource, |resource| resource.name))),
-        ("resource_id".to_owned(), json!(event.row_id().unwrap_or_default())),
-        ("activeflow_id".to_owned(), json!(activeflow_of(event))),
-        ("data".to_owned(), view),
-    ]);
-    // services of VoIPBIN send neither
-    if !event.id.is_nil() {
-        row.insert("id".to_owned(), json!(event.id));
-    }
-    if let Some(at) = time::parse(&event.time) {
-        row.insert("tm_create".to_owned(), json!(time::stamp(at)));
-    }
-    row
+    // services of VoIPBIN send neither an id nor a time
+    let id = if event.id.is_nil() { Uuid::now_v7() } else { event.id };
+    let at = time::parse(&event.time).unwrap_or_else(|| clock.now());
+    let view = resource.map_or(Bound::Null, |resource| Bound::json(&resource.view(&event.data)));
+    let values = vec![
+        ("id", id.into()),
+        ("customer_id", event.customer_id().unwrap_or_default().into()),
+        ("tm_create", at.into()),
+        ("tm_update", Bound::Null),
+        ("tm_delete", Bound::Null),
+        ("rev", Bound::Int(1)),
+        ("event_type", event.r#type.as_str().into()),
+        ("publisher", event.publisher.as_str().into()),
+        ("resource_type", resource.map_or(&*event.resource, |resource| resource.name).into()),
+        ("resource_id", event.row_id().unwrap_or_default().into()),
+        ("activeflow_id", activeflow_of(event).into()),
+        ("data", view),
+    ];
+    Write::Record { resource: &TIMELINE_EVENT, values }
 }
 
 /// The run of a flow that the event belongs to.
@@ -97,6 +88,11 @@ fn activeflow_of(event: &Event) -> Uuid {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use protocol::ports::SystemClock;
+    use serde_json::json;
+
     use super::*;
 
     static CALL: Resource = Resource::new(
@@ -115,7 +111,7 @@ mod tests {
             r#type: "call_hangup".into(),
             publisher: "call-manager".into(),
             data_type: "application/json".into(),
-            data,
+            data: data.into(),
             id: Uuid::from_u128(9),
             time: "2026-01-01T00:00:00.5Z".into(),
             resource: resource.into(),
@@ -124,27 +120,35 @@ mod tests {
         }
     }
 
+    fn entry(resource: Option<&Resource>, event: &Event) -> HashMap<&'static str, Bound> {
+        match noted(&SystemClock, resource, event) {
+            Write::Record { values, .. } => values.into_iter().collect(),
+            Write::Insert { .. } | Write::Update { .. } => unreachable!("it is a record"),
+        }
+    }
+
     #[test]
     fn an_entry_holds_the_view_and_the_events_own_id_and_time() {
         let row = entry(Some(&CALL), &event("call"));
-        assert_eq!(row["id"], json!(Uuid::from_u128(9)));
-        assert_eq!(row["tm_create"], json!("2026-01-01T00:00:00.500000Z"));
-        assert_eq!(row["customer_id"], json!(Uuid::from_u128(2)));
-        assert_eq!(row["activeflow_id"], json!(Uuid::from_u128(3)));
-        let kept: Vec<_> = row["data"].as_object().expect("a view").keys().collect();
-        assert_eq!(kept, ["activeflow_id", "customer_id", "id"]);
+        assert_eq!(row["id"], Uuid::from_u128(9).into());
+        assert_eq!(row["tm_create"], time::parse("2026-01-01T00:00:00.5Z").expect("a time").into());
+        assert_eq!(row["customer_id"], Uuid::from_u128(2).into());
+        assert_eq!(row["activeflow_id"], Uuid::from_u128(3).into());
+        let Bound::Text(view) = &row["data"] else { panic!("no view") };
+        let view: protocol::Row = serde_json::from_str(view).expect("JSON");
+        assert_eq!(view.keys().collect::<Vec<_>>(), ["activeflow_id", "customer_id", "id"]);
     }
 
     #[test]
     fn what_no_domain_declares_is_noted_without_its_data() {
         let row = entry(None, &event("mystery"));
-        assert_eq!((&row["data"], &row["resource_type"]), (&json!(null), &json!("mystery")));
+        assert_eq!((&row["data"], &row["resource_type"]), (&Bound::Null, &"mystery".into()));
     }
 
     #[test]
     fn a_run_belongs_to_itself_and_to_its_customer() {
         let row = entry(None, &event("activeflow"));
-        assert_eq!(row["activeflow_id"], json!(Uuid::from_u128(1)));
-        assert_eq!(entry(None, &event("customer"))["customer_id"], json!(Uuid::from_u128(1)));
+        assert_eq!(row["activeflow_id"], Uuid::from_u128(1).into());
+        assert_eq!(entry(None, &event("customer"))["customer_id"], Uuid::from_u128(1).into());
     }
 }

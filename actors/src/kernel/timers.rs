@@ -9,7 +9,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use protocol::ports::{Deps, Pending, Timer, Unit};
+use protocol::time::Time;
 use protocol::{Context, Error, Op, Request, Result, Scope, Status};
+use tokio::sync::watch;
 use tokio::time::{Duration, sleep, timeout};
 use uuid::Uuid;
 
@@ -48,24 +50,28 @@ async fn run(deps: Deps) -> Result<()> {
         tries: HashMap::new(),
     };
     loop {
-        timed.mark_unchanged();
         let next = firing.read().await?;
         let now = deps.clock.now();
         let (due, later): (Vec<_>, Vec<_>) = next.into_iter().partition(|timer| timer.at <= now);
         if firing.start(due) {
             continue;
         }
-        let wait =
-            later.first().and_then(|timer| (timer.at - now).to_std().ok()).unwrap_or(LONGEST).min(LONGEST);
+        let first = later.first().map_or(Time::MAX_UTC, |timer| timer.at);
+        let wait = (first - now).to_std().unwrap_or(LONGEST).min(LONGEST);
         tokio::select! {
             Some(answered) = firing.requests.next() => firing.settle(answered).await?,
-            changed = timeout(wait, timed.changed()) => match changed {
-                Ok(Err(_)) => return Ok(()),
-                Ok(Ok(())) => sleep(GATHER).await,
+            is_open = timeout(wait, sooner(&mut timed, first)) => match is_open {
+                Ok(false) => return Ok(()),
+                Ok(true) => sleep(GATHER).await,
                 Err(_) => {}
             }
         }
     }
+}
+
+/// Waits until a timer is set that is due before the first known one. False: none ever will be.
+async fn sooner(timed: &mut watch::Receiver<Time>, first: Time) -> bool {
+    timed.wait_for(|set| *set < first).await.is_ok()
 }
 
 type Answered = (Timer, Result<()>);

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use protocol::ports::voice::Contact;
 use protocol::ports::{Entry, Journal, Unit};
 use protocol::{Context, Result};
-use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -43,7 +42,7 @@ pub(super) async fn bind(
 /// The bindings of an extension, oldest first; some may be over. What cannot be read is none.
 pub(super) async fn stored(registrar: &Registrar, extension: Uuid) -> Result<Vec<Binding>> {
     let entries = registrar.deps.store.children(CONTACT, extension).await?;
-    let bindings = entries.iter().filter_map(|entry| Binding::deserialize(&entry.data).ok());
+    let bindings = entries.iter().filter_map(Entry::read::<Binding>);
     Ok(bindings::in_order(bindings.collect()))
 }
 
@@ -57,7 +56,7 @@ fn changes(extension: Uuid, before: &[Binding], after: &[Binding]) -> Vec<Journa
             id: entry_id(extension, &binding.contact.uri),
             parent: extension,
             node: String::new(),
-            data: json!(binding),
+            data: json!(binding).to_string(),
         })
     });
     erased.chain(put).collect()

@@ -93,13 +93,13 @@ pub(super) async fn delete(registrar: Arc<Registrar>, by: Context, id: Uuid) -> 
     let rows = registrar.extensions();
     let row = rows.get(by.scope, id).await?;
     let mut unit = Unit::default();
-    let gone = rows.amend(&mut unit, (row, rows.tombstone()), "deleted", &by)?;
+    let gone = rows.amend(&mut unit, (&row, rows.tombstone()), "deleted", &by)?;
     for entry in registrar.deps.store.children(CONTACT, id).await? {
-        if let Ok(binding) = Binding::deserialize(&entry.data) {
+        if let Some(binding) = entry.read::<Binding>() {
             unit.journal.push(Journal::Erase { kind: CONTACT, id: entry_id(id, &binding.contact.uri) });
         }
     }
-    registrar.deps.store.commit(unit).await.map(|()| gone)
+    registrar.deps.store.commit(unit).await.map(|()| Arc::unwrap_or_clone(gone))
 }
 
 #[cfg(test)]

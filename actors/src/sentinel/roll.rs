@@ -4,6 +4,7 @@
 //! thrown away and read anew.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use protocol::ports::{Deps, Filter, Pod, Sighting, Unit};
 use protocol::{Context, Cursor, Page, Result, Row, Scope};
@@ -84,7 +85,10 @@ impl Roll {
         let (row, state) = match known {
             None => (rows.draft(&mut self.unit, now, &by)?, "created"),
             Some(known) if Stored::of(&known)?.is_in_the_state_of(&Stored::of(&now)?) => return Ok(()),
-            Some(known) => (rows.amend(&mut self.unit, (known, now), "updated", &by)?, "updated"),
+            Some(known) => {
+                let row = rows.amend(&mut self.unit, (&known, now), "updated", &by)?;
+                (Arc::unwrap_or_clone(row), "updated")
+            }
         };
         self.count(&row, state)?;
         self.known.insert(pod.uid.clone(), row);
@@ -97,7 +101,7 @@ impl Roll {
         let (deps, by) = (self.deps.clone(), Context::own(Scope::Platform));
         let rows = Rows { publisher: NAME, resource: &POD, deps: &deps };
         last.extend(rows.tombstone());
-        let row = rows.amend(&mut self.unit, (known, last), "deleted", &by)?;
+        let row = rows.amend(&mut self.unit, (&known, last), "deleted", &by)?;
         self.count(&row, "deleted")
     }
 

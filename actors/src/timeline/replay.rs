@@ -34,7 +34,7 @@ pub(super) async fn replay(deps: Arc<Deps>, by: Context, id: Uuid, _: Replay) ->
     })?;
     let mut unit = Unit::default();
     unit.events.push(event);
-    let gone = rows.amend(&mut unit, (row, rows.tombstone()), "deleted", &by)?;
+    let gone = rows.amend(&mut unit, (&row, rows.tombstone()), "deleted", &by)?;
     deps.store.commit(unit).await?;
-    Ok(gone)
+    Ok(Arc::unwrap_or_clone(gone))
 }

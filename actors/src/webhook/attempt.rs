@@ -175,7 +175,7 @@ fn outcome(delivery: &Delivery, verdict: &Verdict, now: time::Time) -> Unit {
     ]);
     let pending = next.map_or(Pending::Cancel(delivery.id), |next| timer(delivery.id, next));
     let (resource, id, scope, rev) = (&DELIVERY, delivery.id, Scope::Platform, delivery.rev);
-    let write = Write::Update { resource, id, scope, patch, rev };
+    let write = Write::Update { resource, id, scope, patch, rev, after: None };
     Unit { writes: vec![write], timers: vec![pending], ..Unit::default() }
 }
 

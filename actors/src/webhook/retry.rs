@@ -36,7 +36,7 @@ pub(super) async fn retry(state: Arc<Webhooks>, by: Context, id: Uuid, _: Retry)
         ("tm_update".to_owned(), now),
     ]);
     row.extend(patch.clone());
-    let write = Write::Update { resource: &DELIVERY, id, scope: by.scope, patch, rev };
+    let write = Write::Update { resource: &DELIVERY, id, scope: by.scope, patch, rev, after: None };
     let unit = Unit { writes: vec![write], timers: vec![state.lease(id)], ..Unit::default() };
     state.deps.store.commit(unit).await?;
     state.desk.offer(customer_id, id);

@@ -39,14 +39,18 @@ fn unit(customer: Uuid) -> Unit {
         r#type: "note_created".into(),
         publisher: "bench-manager".into(),
         data_type: "application/json".into(),
-        data: row.clone(),
+        data: row.clone().into(),
         id: Uuid::now_v7(),
         time: now,
         resource: "note".into(),
         about: Uuid::nil(),
         request_id: String::new(),
     };
-    Unit { writes: vec![Write::Insert { resource: &NOTE, row }], events: vec![event], ..Unit::default() }
+    Unit {
+        writes: vec![Write::Insert { resource: &NOTE, row: row.into() }],
+        events: vec![event],
+        ..Unit::default()
+    }
 }
 
 /// Commits until the round is over; how long each took, in seconds.

@@ -1,10 +1,11 @@
 //! The bus of one process: request queues and facts without a broker, as the same bytes.
 //!
 //! Nodes that share a [`Broker`] are as far apart as nodes that share RabbitMQ: whatever does not survive
-//! JSON does not arrive. Unlike RabbitMQ it keeps nothing for those who are away: an event that is published
+//! JSON does not arrive. A fact that does not leave its node is handed over as it is. Unlike RabbitMQ it keeps nothing for those who are away: an event that is published
 //! while a queue has no subscriber is lost to it, so subscribe before the outbox is drained.
 
 mod events;
+mod fact;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -15,12 +16,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use protocol::ports::{Bus, Serve, Subscribe, Subscription};
-use protocol::{Error, Event, Result, sock};
+use protocol::{Event, Result, sock};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use events::Subscribed;
+use fact::Fact;
 use requests::Queue;
 
 /// Events that a slow watcher may be behind before it loses the oldest and is told so.
@@ -51,12 +54,13 @@ impl Default for Broker {
 /// One node's connection to a [`Broker`].
 pub struct MemoryBus {
     broker: Broker,
+    connection: Uuid,
     since: Instant,
 }
 
 impl MemoryBus {
     pub fn new(broker: Broker) -> Self {
-        MemoryBus { broker, since: Instant::now() }
+        MemoryBus { broker, connection: Uuid::now_v7(), since: Instant::now() }
     }
 }
 
@@ -65,15 +69,16 @@ impl Bus for MemoryBus {
     /// An event that a subscriber refused is refused with that subscriber's error, also when others have
     /// taken it: published again it reaches all of them again.
     async fn publish(&self, event: Arc<Event>) -> Result<()> {
-        let bytes = serde_json::to_vec(event.as_ref()).map_err(Error::internal)?;
-        let event: Arc<Event> = Arc::new(serde_json::from_slice(&bytes).map_err(Error::internal)?);
         // Places in the lanes are taken here, before the first wait: the order of calls is the order of
         // deliveries. A send without watchers fails, which is no failure.
         let lane = event.lane();
         let mut lanes: Vec<_> =
             self.broker.subscriptions().values().filter_map(|all| all.enter(&event, lane)).collect();
-        let _ = self.broker.0.live.send(event.clone());
-        let done = join_all(lanes.iter_mut().map(|lane| lane.deliver(event.clone()))).await;
+        let fact = Fact::new(self.connection, event);
+        if self.broker.0.live.receiver_count() > 0 {
+            let _ = self.broker.0.live.send(fact.abroad()?);
+        }
+        let done = join_all(lanes.iter_mut().map(|lane| lane.deliver(&fact))).await;
         done.into_iter().collect()
     }
 
@@ -91,7 +96,7 @@ impl Bus for MemoryBus {
         to: &Subscription,
         subscriber: Arc<dyn Subscribe>,
     ) -> Result<Box<dyn Send + Sync>> {
-        Ok(Box::new(events::Member::join(&self.broker, &to.name, subscriber)))
+        Ok(Box::new(events::Member::join(&self.broker, self.connection, &to.name, subscriber)))
     }
 
     async fn watch(&self) -> Result<broadcast::Receiver<Arc<Event>>> {

@@ -53,7 +53,7 @@ async fn plant(platform: &Platform, resource: &'static Resource, customer: &str)
     row.insert("tm_create".into(), json!("2026-01-01T00:00:00.000000Z"));
     row.insert("rev".into(), json!(1));
     resource.fill(&mut row);
-    let unit = Unit { writes: vec![Write::Insert { resource, row }], ..Unit::default() };
+    let unit = Unit { writes: vec![Write::Insert { resource, row: row.into() }], ..Unit::default() };
     platform.node.deps.store.commit(unit).await.unwrap();
     id.to_string()
 }

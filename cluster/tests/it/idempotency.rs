@@ -57,7 +57,8 @@ async fn set(platform: &Platform, status: &str, age: TimeDelta) {
         ("tm_create".to_owned(), json!(time::stamp(Utc::now() - age))),
     ]);
     let (id, rev) = (row["id"].as_str().unwrap().parse().unwrap(), row["rev"].as_i64().unwrap());
-    let write = Write::Update { resource: keys(platform), id, scope: Scope::Platform, patch, rev };
+    let write =
+        Write::Update { resource: keys(platform), id, scope: Scope::Platform, patch, rev, after: None };
     platform.node.deps.store.commit(Unit { writes: vec![write], ..Unit::default() }).await.unwrap();
 }
 

@@ -221,7 +221,8 @@ async fn dead_letter(platform: &Platform) -> (String, uuid::Uuid) {
     let Value::Object(row) = row else { unreachable!("it is an object") };
     let mut row: Row = row;
     DEAD_EVENT.fill(&mut row);
-    let unit = Unit { writes: vec![Write::Insert { resource: &DEAD_EVENT, row }], ..Unit::default() };
+    let unit =
+        Unit { writes: vec![Write::Insert { resource: &DEAD_EVENT, row: row.into() }], ..Unit::default() };
     platform.node.deps.store.commit(unit).await.unwrap();
     (id, event)
 }

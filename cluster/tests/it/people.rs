@@ -186,7 +186,7 @@ async fn run_out(platform: &Platform, id: &str) {
     let row = deps.store.get(resource, scope, id).await.unwrap().unwrap();
     let patch = Row::from_iter([("tm_expire".to_owned(), json!("2020-01-01T00:00:00.000000Z"))]);
     let rev = row["rev"].as_i64().unwrap();
-    let write = Write::Update { resource, id, scope, patch, rev };
+    let write = Write::Update { resource, id, scope, patch, rev, after: None };
     deps.store.commit(Unit { writes: vec![write], ..Unit::default() }).await.unwrap();
 }
 

@@ -79,7 +79,7 @@ fn publish(world: &World, r#type: &str, of: &Customer, data: Value) {
         r#type: r#type.into(),
         publisher: "call-manager".into(),
         data_type: "application/json".into(),
-        data,
+        data: data.into(),
         id: Uuid::now_v7(),
         time: String::new(),
         resource: "call".into(),

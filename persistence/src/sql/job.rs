@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use protocol::ports::{Pending, Unit, Write};
-use protocol::{Event, Resource, Result, Scope};
+use protocol::ports::{Bound, Pending, Unit, Write};
+use protocol::time::Time;
+use protocol::{Event, Resource, Result, Row, Scope};
+use serde_json::Value;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::dialect::{Asked, Dialect};
-use super::recent::Key;
+use super::recent::Touch;
 use super::statement::Statement;
 use super::{journal, outbox, timers};
 
@@ -45,19 +47,25 @@ impl Subject {
 #[derive(Clone, Copy)]
 pub(super) struct Wakes {
     pub(super) outbox: bool,
-    pub(super) timers: bool,
+    /// The first timer that it sets.
+    pub(super) timers: Option<Time>,
 }
 
 impl Wakes {
-    pub(super) const NOBODY: Wakes = Wakes { outbox: false, timers: false };
-    pub(super) const ALL: Wakes = Wakes { outbox: true, timers: true };
+    pub(super) const NOBODY: Wakes = Wakes { outbox: false, timers: None };
+    pub(super) const ALL: Wakes = Wakes { outbox: true, timers: Some(Time::MIN_UTC) };
+
+    pub(super) fn and(self, other: Wakes) -> Wakes {
+        let timers = self.timers.into_iter().chain(other.timers).min();
+        Wakes { outbox: self.outbox || other.outbox, timers }
+    }
 }
 
 /// What is stored together or not at all.
 pub(super) struct Job {
     pub(super) steps: Vec<Step>,
     /// Rows that it changes.
-    pub(super) touches: Vec<Key>,
+    pub(super) touches: Vec<Touch>,
     pub(super) wakes: Wakes,
     /// It need not have a transaction for itself.
     pub(super) waits_for_company: bool,
@@ -76,10 +84,10 @@ impl Job {
     }
 
     pub(super) fn of<D: Dialect>(unit: Unit, node: &str) -> Result<(Self, Answer)> {
-        let timers = unit.timers.iter().any(|change| matches!(change, Pending::Set(_)));
+        let timers = unit.timers.iter().filter_map(set_at).min();
         let wakes = Wakes { outbox: !unit.events.is_empty(), timers };
-        let touches = unit.writes.iter().filter_map(touched).collect();
-        let rows = unit.writes.iter().map(row::<D>);
+        let touches = unit.writes.iter().map(touched).collect();
+        let rows = unit.writes.into_iter().map(row::<D>);
         let events = unit.events.into_iter().map(|event| outbox::add(node, Arc::new(event)));
         let mut steps = rows.chain(events).collect::<Result<Vec<_>>>()?;
         steps.extend(unit.journal.into_iter().map(journal::change::<D>));
@@ -128,21 +136,37 @@ impl Step {
     }
 }
 
-/// A new row is nobody's yet.
-fn touched(write: &Write) -> Option<Key> {
+fn touched(write: &Write) -> Touch {
     match write {
-        Write::Insert { .. } | Write::Record { .. } => None,
-        Write::Update { resource, id, .. } => Some((resource.name, *id)),
+        Write::Insert { resource, row } => Touch::new(resource, id_of(row), Some(row)),
+        Write::Update { resource, id, after, .. } => Touch::new(resource, *id, after.as_ref()),
+        Write::Record { resource, values } => {
+            let id =
+                values.iter().find_map(|(_, value)| if let Bound::Id(id) = value { Some(*id) } else { None });
+            Touch::new(resource, id.unwrap_or_default(), None)
+        }
     }
 }
 
-fn row<D: Dialect>(write: &Write) -> Result<Step> {
+/// Of a row that will be refused when it has none.
+fn id_of(row: &Row) -> Uuid {
+    row.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok()).unwrap_or_default()
+}
+
+fn set_at(change: &Pending) -> Option<Time> {
+    match change {
+        Pending::Set(timer) => Some(timer.at),
+        Pending::Cancel(_) => None,
+    }
+}
+
+fn row<D: Dialect>(write: Write) -> Result<Step> {
     match write {
-        Write::Insert { resource, row } => Statement::insert(resource, row).map(Step::Insert),
-        Write::Record { resource, row } => Statement::record::<D>(resource, row).map(Step::Plain),
-        Write::Update { resource, id, scope, patch, rev } => Ok(Step::Update {
-            change: Statement::update(resource, *id, *scope, (patch, *rev))?,
-            subject: Subject::Row(resource, *id, *scope),
+        Write::Insert { resource, row } => Statement::insert(resource, &row).map(Step::Insert),
+        Write::Record { resource, values } => Statement::record::<D>(resource, values).map(Step::Plain),
+        Write::Update { resource, id, scope, patch, rev, .. } => Ok(Step::Update {
+            change: Statement::update(resource, id, scope, (&patch, rev))?,
+            subject: Subject::Row(resource, id, scope),
         }),
     }
 }

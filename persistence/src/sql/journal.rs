@@ -1,6 +1,5 @@
 //! State of live things. An entry keeps the place of its first put: a restart rebuilds in that order.
 
-use protocol::Kind;
 use protocol::ports::{Entry, Journal};
 use uuid::Uuid;
 
@@ -8,7 +7,6 @@ use super::dialect::Dialect;
 use super::job::Step;
 use super::read;
 use super::statement::Statement;
-use super::value::Bound;
 
 const SELECT: &str = "SELECT id, parent, node, data FROM journal WHERE kind = ?";
 
@@ -30,7 +28,7 @@ fn put<D: Dialect>(entry: Entry) -> Statement {
         .with(entry.id)
         .with(entry.parent)
         .with(entry.node)
-        .with(Bound::json(&entry.data))
+        .with(entry.data)
         .with(0_i64)
 }
 
@@ -56,6 +54,6 @@ pub(super) fn read<D: Dialect>(kind: &'static str, row: &D::Row) -> sqlx::Result
         id: read::id::<D>(row, 0)?,
         parent: read::id::<D>(row, 1)?,
         node: read::text::<D>(row, 2)?,
-        data: D::pull(row, 3, Kind::Json)?,
+        data: read::text::<D>(row, 3)?,
     })
 }

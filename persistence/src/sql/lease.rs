@@ -4,7 +4,7 @@
 //! because every transaction asks for its own epoch first and locks it until it ends. Where a process has its
 //! database to itself there are no leases; the lock of the file is enough.
 
-use protocol::ports::{LATE, LEASE, Peer, QUIET, Residents};
+use protocol::ports::{Bound, LATE, LEASE, Peer, QUIET, Residents};
 use protocol::{Event, Kind, Result, time};
 use serde_json::Value;
 use std::sync::Arc;
@@ -15,7 +15,6 @@ use super::job::{Step, Subject};
 use super::outbox;
 use super::read;
 use super::statement::Statement;
-use super::value::Bound;
 
 /// The database's clock: those of nodes differ.
 const NOW: &str = "UTC_TIMESTAMP(6)";
@@ -76,7 +75,7 @@ impl Lease {
 
     pub(super) fn renew(&self, serves: &[&str]) -> Step {
         let renew = format!("UPDATE nodes SET until = {}, serves = ? WHERE node = ? AND epoch = ?", until());
-        let serves = Statement::new(renew).with(Bound::json(&serves.into()));
+        let serves = Statement::new(renew).with(Bound::json(&serves));
         Step::Plain(serves.with(&*self.node).with(self.epoch))
     }
 

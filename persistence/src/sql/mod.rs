@@ -9,6 +9,7 @@ mod figures;
 mod job;
 mod journal;
 mod lease;
+mod lists;
 mod migrate;
 mod mysql;
 mod outbox;
@@ -22,13 +23,13 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod timers;
-mod value;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use protocol::ports::{Entry, Filter, Load, Peer, Residents, Store, Timer, Unit};
+use protocol::time::Time;
 use protocol::{Error, Event, Page, Resource, Result, Row, Scope, Status};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -37,6 +38,7 @@ use uuid::Uuid;
 use dialect::{Asked, Dialect};
 use job::{Job, Step, Wakes};
 use lease::Lease;
+use lists::{Known, Question};
 use pulse::Pulse;
 use read::Reader;
 use recent::{Recent, Seen};
@@ -206,7 +208,16 @@ impl<D: Dialect> Store for SqlStore<D> {
         filter: &Filter,
         page: &Page,
     ) -> Result<Vec<Row>> {
-        self.reader.rows(resource, Statement::list::<D>(resource, scope, filter, page)?).await
+        let statement = Statement::list::<D>(resource, scope, filter, page)?;
+        let Some(recent) = &self.recent else { return self.reader.rows(resource, statement).await };
+        let (question, ticket) = match recent.lists.look(resource.name, &statement) {
+            Known::Rows(rows) => return Ok(rows.to_vec()),
+            Known::Unknown(None) => return self.reader.rows(resource, statement).await,
+            Known::Unknown(Some(ticket)) => (Question::of(&statement), ticket),
+        };
+        let rows = self.reader.rows(resource, statement).await?;
+        recent.lists.keep(resource.name, ticket, question, &rows);
+        Ok(rows)
     }
 
     async fn count(&self, resource: &'static Resource, scope: Scope, filter: &Filter) -> Result<u64> {
@@ -245,6 +256,7 @@ impl<D: Dialect> Store for SqlStore<D> {
     }
 
     async fn timers(&self, most: u32) -> Result<Vec<Timer>> {
+        self.writer.timers_are_read();
         self.reader.all(timers::next::<D>(&self.node, most), timers::read::<D>).await
     }
 
@@ -259,7 +271,7 @@ impl<D: Dialect> Store for SqlStore<D> {
         self.writer.committed()
     }
 
-    fn timed(&self) -> watch::Receiver<u64> {
+    fn timed(&self) -> watch::Receiver<Time> {
         self.writer.timed()
     }
 

@@ -6,7 +6,7 @@ mod pool;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
-use protocol::ports::Load;
+use protocol::ports::{Bound, Load};
 use protocol::{Kind, time};
 use serde_json::Value;
 use sqlx::error::DatabaseError;
@@ -19,7 +19,6 @@ use uuid::Uuid;
 use super::dialect::{Asked, Dialect, Failed, Fault, Unique, Why, sealed};
 use super::pulse::Pulse;
 use super::statement::Statement;
-use super::value::Bound;
 
 impl sealed::Sealed for MySql {}
 

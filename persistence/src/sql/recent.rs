@@ -2,16 +2,19 @@
 //! its account.
 //!
 //! The writer holds the rows that it changes from before its transaction until it answers, and a held row is
-//! read anew and not kept. So whoever knows of a change reads it, be it from the answer or from the outbox,
+//! read anew and not kept. So whoever knows of a change sees it, be it from the answer or from the outbox,
 //! which may see the commit first. A row that is being read when the writer takes it is not kept either: the
-//! reader's ticket is gone by then.
+//! reader's ticket is gone by then. What is stored replaces what was held, where the change says what it made of it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::Row;
+use protocol::{Kind, Resource, Row};
+use serde_json::Value;
 use tokio::time::{Duration, Instant};
 use uuid::Uuid;
+
+use super::lists::Lists;
 
 /// The name of a resource and the id of a row.
 pub(super) type Key = (&'static str, Uuid);
@@ -20,13 +23,42 @@ pub(super) type Key = (&'static str, Uuid);
 const MOST: usize = 4096;
 /// Another process may have the same file open, and a commit of which nothing was heard may still land: what they
 /// change is seen after this time.
-const FRESH: Duration = Duration::from_secs(1);
+pub(super) const FRESH: Duration = Duration::from_secs(1);
 
+/// How times are kept.
+const STAMP: &str = "2026-01-02T03:04:05.000006Z";
 /// Tickets begin at one.
 const NO_TICKET: u64 = 0;
 
+/// A row that a job changes.
+pub(super) struct Touch {
+    pub(super) key: Key,
+    /// What it is then, as it would be read. `None` when that is not known, or nothing.
+    after: Option<Arc<Row>>,
+}
+
+impl Touch {
+    pub(super) fn new(resource: &Resource, id: Uuid, after: Option<&Arc<Row>>) -> Self {
+        let after = after.filter(|row| is_whole(resource, row)).cloned();
+        Touch { key: (resource.name, id), after }
+    }
+}
+
+/// Has every column, and as the store would give it back; and it is not deleted.
+fn is_whole(resource: &Resource, row: &Row) -> bool {
+    let is_stamp = |text: &str| text.len() == STAMP.len() && text.ends_with('Z');
+    let is_time = |name: &str| resource.field(name).is_some_and(|field| field.kind == Kind::Time);
+    let is_kept = |(name, value): (&String, &Value)| value.as_str().is_none_or(is_stamp) || !is_time(name);
+    row.len() == resource.columns().count()
+        && row.get("tm_delete").is_none_or(Value::is_null)
+        && row.iter().all(is_kept)
+}
+
 #[derive(Default)]
-pub(super) struct Recent(Mutex<Slots>);
+pub(super) struct Recent {
+    rows: Mutex<Slots>,
+    pub(super) lists: Lists,
+}
 
 #[derive(Default)]
 struct Slots {
@@ -77,22 +109,31 @@ impl Recent {
         };
     }
 
-    /// Until they are released nobody sees or keeps them.
-    pub(super) fn hold(&self, keys: impl IntoIterator<Item = Key>) {
-        self.lock().slots.extend(keys.into_iter().map(|key| (key, Slot::Held)));
+    /// Until they are settled nobody sees or keeps them.
+    pub(super) fn hold<'t>(&self, touches: impl Iterator<Item = &'t Touch> + Clone) {
+        self.lists.hold(touches.clone().map(|touch| touch.key.0));
+        self.lock().slots.extend(touches.map(|touch| (touch.key, Slot::Held)));
     }
 
-    pub(super) fn release(&self, keys: &[Key]) {
-        if !keys.is_empty() {
-            let mut all = self.lock();
-            for key in keys {
-                all.slots.remove(key);
+    /// In the order of the changes, with whether each is stored.
+    pub(super) fn settle<'t>(&self, touches: impl Iterator<Item = (&'t Touch, bool)> + Clone) {
+        self.lists.settle(touches.clone().map(|(touch, _)| touch.key.0));
+        let mut all = self.lock();
+        for (touch, _) in touches.clone() {
+            all.slots.remove(&touch.key);
+        }
+        for (touch, _) in touches.filter(|(_, is_stored)| *is_stored) {
+            match &touch.after {
+                Some(row) if all.slots.len() < MOST => {
+                    all.slots.insert(touch.key, Slot::Row(row.clone(), Instant::now()));
+                }
+                Some(_) | None => drop(all.slots.remove(&touch.key)),
             }
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,11 +141,18 @@ impl Recent {
 mod tests {
     use super::*;
 
+    static BELL: Resource = Resource::new("bell", "bells", &[protocol::Field::time("tm_rung")]);
+
     fn row(n: u64) -> Arc<Row> {
-        Arc::new(Row::from_iter([("n".to_owned(), n.into())]))
+        let value = |name| if name == "rev" { n.into() } else { Value::Null };
+        Arc::new(BELL.columns().map(|field| (field.name.to_owned(), value(field.name))).collect())
     }
 
-    const KEY: Key = ("call", Uuid::from_u128(1));
+    fn touch(after: Option<&Arc<Row>>) -> Touch {
+        Touch::new(&BELL, KEY.1, after)
+    }
+
+    const KEY: Key = ("bell", Uuid::from_u128(1));
 
     fn ticket(recent: &Recent) -> u64 {
         match recent.look(KEY) {
@@ -113,23 +161,65 @@ mod tests {
         }
     }
 
+    fn change(recent: &Recent, changes: &[(Option<u64>, bool)]) {
+        let touches: Vec<_> =
+            changes.iter().map(|(n, stored)| (touch(n.map(row).as_ref()), *stored)).collect();
+        recent.hold(touches.iter().map(|(touch, _)| touch));
+        ticket(recent);
+        recent.settle(touches.iter().map(|(touch, stored)| (touch, *stored)));
+    }
+
     #[test]
     fn a_row_is_read_once_until_it_is_changed() {
         let recent = Recent::default();
         let first = ticket(&recent);
         recent.keep(KEY, first, Some(&row(1)));
         assert!(matches!(recent.look(KEY), Seen::Row(seen) if seen == row(1)));
-        recent.hold([KEY]);
-        recent.release(&[KEY]);
+        change(&recent, &[(None, true)]);
         ticket(&recent);
+    }
+
+    #[test]
+    fn what_a_change_made_of_a_row_is_known_when_it_is_stored() {
+        let recent = Recent::default();
+        for (changes, known) in [
+            (&[(Some(1), true)][..], Some(1)),
+            (&[(Some(2), true), (Some(3), true)], Some(3)),
+            (&[(Some(4), true), (Some(5), false)], Some(4)),
+            (&[(Some(6), false)], None),
+            (&[(Some(7), true), (None, true)], None),
+        ] {
+            change(&recent, changes);
+            match (recent.look(KEY), known) {
+                (Seen::Row(seen), Some(n)) => assert_eq!(seen, row(n)),
+                (Seen::Unknown(_), None) => {}
+                (Seen::Row(seen), None) => panic!("{changes:?}: {seen:?}"),
+                (Seen::Unknown(_), Some(_)) => panic!("{changes:?}: forgotten"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_as_it_would_be_read_is_not_kept() {
+        for (name, value) in [
+            ("tm_rung", "2026-01-02T03:04:05Z".into()),
+            ("tm_delete", "2026-01-02T03:04:05.000006Z".into()),
+            ("undeclared", Value::Null),
+        ] {
+            let mut row = Row::clone(&row(1));
+            row.insert(name.to_owned(), value);
+            assert!(touch(Some(&Arc::new(row))).after.is_none(), "{name}");
+        }
+        let mut short = Row::clone(&row(1));
+        short.remove("rev");
+        assert!(touch(Some(&Arc::new(short))).after.is_none());
     }
 
     #[test]
     fn a_row_that_is_changed_while_it_is_read_is_not_kept() {
         let recent = Recent::default();
         let old = ticket(&recent);
-        recent.hold([KEY]);
-        recent.release(&[KEY]);
+        change(&recent, &[(None, true)]);
         recent.keep(KEY, old, Some(&row(1)));
         let (slow, quick) = (ticket(&recent), ticket(&recent));
         recent.keep(KEY, quick, Some(&row(2)));
@@ -142,14 +232,15 @@ mod tests {
         let recent = Recent::default();
         let first = ticket(&recent);
         recent.keep(KEY, first, Some(&row(1)));
-        recent.hold([KEY]);
+        let held = touch(None);
+        recent.hold([&held].into_iter());
         for n in 0..2 * MOST as u128 {
             recent.look(("tag", Uuid::from_u128(n)));
         }
         let during = ticket(&recent);
         recent.keep(KEY, during, Some(&row(1)));
         ticket(&recent);
-        recent.release(&[KEY]);
+        recent.settle([(&held, true)].into_iter());
         let after = ticket(&recent);
         recent.keep(KEY, after, Some(&row(2)));
         assert!(matches!(recent.look(KEY), Seen::Row(seen) if seen == row(2)));

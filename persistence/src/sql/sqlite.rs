@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use protocol::Kind;
-use protocol::ports::Load;
+use protocol::ports::{Bound, Load};
 use protocol::time;
-use rusqlite::types::{ToSql, ToSqlOutput, Value as Cell, ValueRef};
+use rusqlite::types::{ToSqlOutput, Value as Cell, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags, ffi};
 use serde_json::Value;
 use sqlx::error::{BoxDynError, DatabaseError, ErrorKind};
@@ -21,7 +21,6 @@ use uuid::Uuid;
 use super::dialect::{Asked, Dialect, Failed, Fault, Unique, Why, sealed};
 use super::pulse::Pulse;
 use super::statement::Statement;
-use super::value::Bound;
 use pool::Pool;
 
 /// Another process (a backup) may hold the write lock for so long.
@@ -216,22 +215,20 @@ fn query(conn: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Cells
 fn prepared<'c>(conn: &'c Connection, statement: &Statement) -> rusqlite::Result<CachedStatement<'c>> {
     let mut prepared = conn.prepare_cached(&statement.sql)?;
     for (at, value) in statement.values.iter().enumerate() {
-        prepared.raw_bind_parameter(at + 1, value)?;
+        prepared.raw_bind_parameter(at + 1, parameter(value))?;
     }
     Ok(prepared)
 }
 
-impl ToSql for Bound {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Bound::Null => ValueRef::Null,
-            Bound::Id(id) => ValueRef::Blob(id.as_bytes()),
-            Bound::Text(text) => ValueRef::Text(text.as_bytes()),
-            Bound::Int(number) => ValueRef::Integer(*number),
-            Bound::Bool(yes) => ValueRef::Integer((*yes).into()),
-            Bound::Time(time) => ValueRef::Integer(time.timestamp_micros()),
-        }))
-    }
+fn parameter(value: &Bound) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(match value {
+        Bound::Null => ValueRef::Null,
+        Bound::Id(id) => ValueRef::Blob(id.as_bytes()),
+        Bound::Text(text) => ValueRef::Text(text.as_bytes()),
+        Bound::Int(number) => ValueRef::Integer(*number),
+        Bound::Bool(yes) => ValueRef::Integer((*yes).into()),
+        Bound::Time(time) => ValueRef::Integer(time.timestamp_micros()),
+    })
 }
 
 /// What SQLite said, in the form in which the rest of the store hears of databases.

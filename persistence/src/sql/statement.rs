@@ -6,18 +6,19 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{PoisonError, RwLock};
 
-use protocol::ports::Filter;
+use protocol::ports::{Bound, Filter};
 use protocol::{Cursor, Error, Field, Kind, Page, Resource, Result, Row, Scope, time};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::dialect::Dialect;
-use super::value::Bound;
 
 /// The longest text of an indexable column, in characters.
 const SHORT: usize = 255;
 /// The most values of [`Filter::any`]: databases limit what one statement binds.
 const MOST_VALUES: usize = 1000;
+/// Texts that are kept. Which columns change together a customer may choose, so there are many that could be.
+const KEPT: usize = 2048;
 
 pub(crate) struct Statement {
     pub(crate) sql: Cow<'static, str>,
@@ -50,23 +51,14 @@ impl Statement {
     }
 
     pub(crate) fn insert(resource: &'static Resource, row: &Row) -> Result<Self> {
-        Self::inserting(resource, row, None)
-    }
-
-    /// As [`Statement::insert`], unless its id is taken.
-    pub(crate) fn record<D: Dialect>(resource: &'static Resource, row: &Row) -> Result<Self> {
-        Self::inserting(resource, row, Some(D::UNLESS_TAKEN))
-    }
-
-    fn inserting(resource: &'static Resource, row: &Row, unless: Option<&'static str>) -> Result<Self> {
         if row.get("id").is_none_or(Value::is_null) {
             return Err(Error::invalid("a row needs an id"));
         }
         let fields = known(resource, row)?;
-        let make = || inserts(resource, &fields, unless);
+        let names = || fields.iter().map(|(field, _)| field.name);
         let mut this = match fields.len() == resource.columns().count() {
-            true => Self::new(text(resource, Text::Insert(unless), make)),
-            false => Self::new(make()),
+            true => Self::new(text(resource, Text::Insert(None), || inserts(resource, names(), None))),
+            false => Self::new(inserts(resource, names(), None)),
         };
         this.values.reserve(fields.len());
         for (field, value) in fields {
@@ -75,20 +67,51 @@ impl Statement {
         Ok(this)
     }
 
+    /// As [`Statement::insert`], unless its id is taken.
+    pub(crate) fn record<D: Dialect>(
+        resource: &'static Resource,
+        values: Vec<(&'static str, Bound)>,
+    ) -> Result<Self> {
+        let unless = Some(D::UNLESS_TAKEN);
+        let names = || resource.columns().map(|field| field.name);
+        let mut this = Self::new(text(resource, Text::Insert(unless), || inserts(resource, names(), unless)));
+        if !names().eq(values.iter().map(|(name, _)| *name)) {
+            return Err(Error::invalid(format!(
+                "a record of {} holds its columns in their order",
+                resource.name
+            )));
+        }
+        for (field, (_, value)) in resource.columns().zip(&values) {
+            if let Bound::Text(text) = value {
+                fits(field, text)?;
+            }
+        }
+        this.values.extend(values.into_iter().map(|(_, value)| value));
+        Ok(this)
+    }
+
     /// Matches nothing when the row is gone, is another customer's, or has another revision.
-    pub(crate) fn update(resource: &Resource, id: Uuid, scope: Scope, change: (&Row, i64)) -> Result<Self> {
+    pub(crate) fn update(
+        resource: &'static Resource,
+        id: Uuid,
+        scope: Scope,
+        change: (&Row, i64),
+    ) -> Result<Self> {
         let (patch, rev) = change;
         let fields = known(resource, patch)?;
         if let Some((field, _)) = fields.iter().find(|(field, _)| matches!(field.name, "id" | "rev")) {
             return Err(Error::invalid(format!("{} cannot be changed", field.name)));
         }
-        let mut this = Self::new(format!("UPDATE `{}` SET rev = rev + 1", resource.name));
+        let live = live(scope);
+        let mut this = match columns(resource, &fields) {
+            Some(of) => {
+                Self::new(text(resource, Text::Update(of, live), || updates(resource, &fields, live)))
+            }
+            None => Self::new(updates(resource, &fields, live)),
+        };
         for (field, value) in fields {
-            let _ = write!(this.sql.to_mut(), ", `{}` = ?", field.name);
             this.bind(field, value)?;
         }
-        this.sql.to_mut().push_str(live(scope));
-        this.sql.to_mut().push_str(" AND rev = ?");
         Ok(this.by_key(id, scope).with(rev))
     }
 
@@ -213,10 +236,7 @@ impl Statement {
     }
 
     fn bind(&mut self, field: &Field, value: &Value) -> Result<()> {
-        // SQLite ignores the length of a column, MySQL fails the whole batch for it
-        if field.is_short() && value.as_str().is_some_and(|text| text.chars().count() > SHORT) {
-            return Err(Error::invalid(format!("{} must not be longer than {SHORT} characters", field.name)));
-        }
+        value.as_str().map_or(Ok(()), |text| fits(field, text))?;
         self.values.push(Bound::of(field.kind, value).ok_or_else(|| mistyped(field.name))?);
         Ok(())
     }
@@ -245,6 +265,14 @@ fn known<'r>(resource: &Resource, row: &'r Row) -> Result<Vec<(&'static Field, &
     Err(unknown(name.map_or("", String::as_str)))
 }
 
+/// SQLite ignores the length of a column, MySQL fails the whole batch for it.
+fn fits(field: &Field, text: &str) -> Result<()> {
+    match field.is_short() && text.len() > SHORT && text.chars().count() > SHORT {
+        true => Err(Error::invalid(format!("{} must not be longer than {SHORT} characters", field.name))),
+        false => Ok(()),
+    }
+}
+
 fn unknown(name: &str) -> Error {
     Error::invalid(format!("unknown field {name}"))
 }
@@ -253,8 +281,8 @@ fn mistyped(name: &str) -> Error {
     Error::invalid(format!("{name} has the wrong type"))
 }
 
-fn inserts(resource: &Resource, fields: &[(&'static Field, &Value)], unless: Option<&str>) -> String {
-    let names: Vec<_> = fields.iter().map(|(field, _)| format!("`{}`", field.name)).collect();
+fn inserts<'n>(resource: &Resource, names: impl Iterator<Item = &'n str>, unless: Option<&str>) -> String {
+    let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
     let marks = vec!["?"; names.len()].join(", ");
     let insert = format!("INSERT INTO `{}` ({}) VALUES ({marks})", resource.name, names.join(", "));
     match unless {
@@ -263,8 +291,25 @@ fn inserts(resource: &Resource, fields: &[(&'static Field, &Value)], unless: Opt
     }
 }
 
+fn updates(resource: &Resource, fields: &[(&'static Field, &Value)], live: &str) -> String {
+    let sets: String = fields.iter().map(|(field, _)| format!(", `{}` = ?", field.name)).collect();
+    format!("UPDATE `{}` SET rev = rev + 1{sets}{live} AND rev = ?", resource.name)
+}
+
+/// Which columns of the resource these are, a bit for each; `None` when it has too many.
+fn columns(resource: &Resource, fields: &[(&'static Field, &Value)]) -> Option<u64> {
+    let mut rest = fields.iter().map(|(field, _)| field.name).peekable();
+    let mut set = 0;
+    for (at, field) in resource.columns().enumerate() {
+        if rest.next_if_eq(&field.name).is_some() {
+            set |= 1_u64.checked_shl(at as u32)?;
+        }
+    }
+    Some(set)
+}
+
 /// All columns, with `rest` after the name of the table.
-fn select(resource: &'static Resource, rest: &'static str) -> &'static str {
+fn select(resource: &'static Resource, rest: &'static str) -> Cow<'static, str> {
     text(resource, Text::Select(rest), || {
         let names: Vec<_> = resource.columns().map(|field| format!("`{}`", field.name)).collect();
         format!("SELECT {} FROM `{}`{rest}", names.join(", "), resource.name)
@@ -284,18 +329,26 @@ fn live(scope: Scope) -> &'static str {
 enum Text {
     /// Of whole rows.
     Insert(Option<&'static str>),
+    /// Of these columns.
+    Update(u64, &'static str),
     Select(&'static str),
 }
 
-/// A text of a resource, made once.
-fn text(resource: &'static Resource, of: Text, make: impl FnOnce() -> String) -> &'static str {
+/// A text of a resource, made once if there is room for it.
+fn text(resource: &'static Resource, of: Text, make: impl FnOnce() -> String) -> Cow<'static, str> {
     static TEXTS: RwLock<BTreeMap<(usize, Text), &'static str>> = RwLock::new(BTreeMap::new());
     let at = (std::ptr::from_ref(resource).addr(), of);
-    if let Some(text) = TEXTS.read().unwrap_or_else(PoisonError::into_inner).get(&at) {
-        return text;
+    let known = TEXTS.read().unwrap_or_else(PoisonError::into_inner);
+    if let Some(text) = known.get(&at) {
+        return Cow::Borrowed(text);
+    }
+    let is_full = known.len() >= KEPT;
+    drop(known);
+    if is_full {
+        return Cow::Owned(make());
     }
     let made = Box::leak(make().into_boxed_str());
-    TEXTS.write().unwrap_or_else(PoisonError::into_inner).entry(at).or_insert(made)
+    Cow::Borrowed(TEXTS.write().unwrap_or_else(PoisonError::into_inner).entry(at).or_insert(made))
 }
 
 #[cfg(test)]
@@ -314,11 +367,17 @@ mod tests {
         let fill = |field: &Field| if field.name == "id" { id.to_string().into() } else { Value::Null };
         let row: Row = TAG.columns().map(|field| (field.name.to_owned(), fill(field))).collect();
         let owned = Scope::Customer(Uuid::from_u128(2));
+        let values = || TAG.columns().map(|field| (field.name, Bound::Null)).collect();
         for _ in 0..2 {
             for (made, begin, end, values) in [
                 (Statement::insert(&TAG, &row), insert, " VALUES (?, ?, ?, ?, ?, ?)", 6),
-                (Statement::record::<Sqlite>(&TAG, &row), insert, ", ?) ON CONFLICT (id) DO NOTHING", 6),
-                (Statement::record::<MySql>(&TAG, &row), insert, ", ?) ON DUPLICATE KEY UPDATE id = id", 6),
+                (Statement::record::<Sqlite>(&TAG, values()), insert, ", ?) ON CONFLICT (id) DO NOTHING", 6),
+                (
+                    Statement::record::<MySql>(&TAG, values()),
+                    insert,
+                    ", ?) ON DUPLICATE KEY UPDATE id = id",
+                    6,
+                ),
                 (Ok(Statement::get(&TAG, id, Scope::Platform)), "SELECT `id`, ", " AND tm_delete IS NULL", 1),
                 (Ok(Statement::get(&TAG, id, owned)), "SELECT `id`, ", " IS NULL AND customer_id = ?", 2),
             ] {

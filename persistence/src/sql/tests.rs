@@ -9,7 +9,7 @@ use super::{SqlStore, Sqlite, SqliteOptions};
 use crate::open::Scratch;
 
 fn put(id: Uuid) -> Unit {
-    let data = json!("x".repeat(20_000));
+    let data = json!("x".repeat(20_000)).to_string();
     let entry = Entry { kind: "call", id, parent: Uuid::nil(), node: String::new(), data };
     Unit { journal: vec![Journal::Put(entry)], ..Unit::default() }
 }

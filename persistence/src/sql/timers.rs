@@ -1,13 +1,12 @@
 //! Requests that are due later. Whoever has sent one cancels it; until then it is read again.
 
-use protocol::ports::{Pending, Timer};
+use protocol::ports::{Bound, Pending, Timer};
 use protocol::{Kind, time};
 
 use super::dialect::Dialect;
 use super::job::Step;
 use super::read;
 use super::statement::Statement;
-use super::value::Bound;
 
 /// A timer is the node's that set it last.
 pub(super) fn change<D: Dialect>(node: &str, change: Pending) -> Step {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use futures_util::FutureExt as _;
+use protocol::time::Time;
 use protocol::{Error, Result, Status};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -47,7 +48,7 @@ pub(super) struct Writer {
     /// Told when it has ended.
     end: tokio::sync::Mutex<Option<oneshot::Receiver<()>>>,
     committed: watch::Receiver<u64>,
-    timed: watch::Receiver<u64>,
+    timed: watch::Sender<Time>,
     /// Where the database may stand still.
     pulse: Option<Pulse>,
 }
@@ -108,8 +109,16 @@ impl Writer {
         self.committed.clone()
     }
 
-    pub(super) fn timed(&self) -> watch::Receiver<u64> {
-        self.timed.clone()
+    pub(super) fn timed(&self) -> watch::Receiver<Time> {
+        self.timed.subscribe()
+    }
+
+    /// The timers are being read: whoever wants them knows of all that are stored by now.
+    pub(super) fn timers_are_read(&self) {
+        self.timed.send_if_modified(|at| {
+            *at = Time::MAX_UTC;
+            false
+        });
     }
 
     pub(super) fn is_alive(&self) -> bool {
@@ -136,20 +145,26 @@ impl Writer {
 /// Those who wait for commits.
 struct Woken {
     outbox: watch::Sender<u64>,
-    timers: watch::Sender<u64>,
+    timers: watch::Sender<Time>,
 }
 
 impl Woken {
-    fn new() -> (Self, watch::Receiver<u64>, watch::Receiver<u64>) {
-        let ((outbox, committed), (timers, timed)) = (watch::channel(0), watch::channel(0));
-        (Woken { outbox, timers }, committed, timed)
+    fn new() -> (Self, watch::Receiver<u64>, watch::Sender<Time>) {
+        let (outbox, committed) = watch::channel(0);
+        let timers = watch::Sender::new(Time::MIN_UTC);
+        (Woken { outbox, timers: timers.clone() }, committed, timers)
     }
 
     fn wake(&self, wakes: Wakes) {
-        for (who, wakes) in [(&self.outbox, wakes.outbox), (&self.timers, wakes.timers)] {
-            if wakes {
-                who.send_modify(|count| *count += 1);
-            }
+        if wakes.outbox {
+            self.outbox.send_modify(|count| *count += 1);
+        }
+        if let Some(set) = wakes.timers {
+            self.timers.send_if_modified(|at| {
+                let sooner = set < *at;
+                *at = set.min(*at);
+                sooner
+            });
         }
     }
 }
@@ -188,10 +203,14 @@ struct Task<D: Dialect> {
 
 impl<D: Dialect> Task<D> {
     async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        let (mut jobs, mut open) = (Vec::with_capacity(MOST), true);
+        let (mut jobs, mut open) = (Vec::<Job>::with_capacity(MOST), true);
         while open {
             open = gather(&mut queue, &mut jobs).await;
             jobs.retain(|job| job.waits_for_company || !job.answer.is_closed());
+            // `reply` lets them go
+            if let Some(recent) = &self.recent {
+                recent.hold(jobs.iter().flat_map(|job| &job.touches));
+            }
             match self.transact(&mut jobs).await {
                 // one job was refused, or the batch lost a deadlock: its neighbours must not pay for it
                 Err(failure) if failure.is_refusal() => {
@@ -199,7 +218,7 @@ impl<D: Dialect> Task<D> {
                         self.alone(job).await;
                     }
                 }
-                outcome => self.reply(jobs.drain(..), outcome),
+                outcome => self.reply(&mut jobs, outcome),
             }
         }
         if let Some((conn, _)) = self.conn.take() {
@@ -216,7 +235,7 @@ impl<D: Dialect> Task<D> {
             }
             outcome = self.transact(std::slice::from_mut(&mut job)).await;
         }
-        self.reply([job], outcome);
+        self.reply(&mut vec![job], outcome);
     }
 
     async fn transact(&mut self, jobs: &mut [Job]) -> Result<Vec<Result<()>>, Failure> {
@@ -236,10 +255,6 @@ impl<D: Dialect> Task<D> {
     async fn together(&mut self, jobs: &mut [Job]) -> Result<Vec<Result<()>>, Failure> {
         if jobs.is_empty() {
             return Ok(Vec::new());
-        }
-        // `reply` releases them
-        if let Some(recent) = &self.recent {
-            recent.hold(jobs.iter().flat_map(|job| &job.touches).copied());
         }
         let conn = self.connection().await.map_err(Failure::Begin)?;
         // also when nothing is stored: a number is never tried twice
@@ -262,27 +277,24 @@ impl<D: Dialect> Task<D> {
         connect::<D>(&self.options).await
     }
 
-    fn reply(&self, jobs: impl IntoIterator<Item = Job>, outcome: Result<Vec<Result<()>>, Failure>) {
-        let jobs = jobs.into_iter().inspect(|job| {
-            if let Some(recent) = &self.recent {
-                recent.release(&job.touches);
-            }
-        });
+    fn reply(&self, jobs: &mut Vec<Job>, outcome: Result<Vec<Result<()>>, Failure>) {
+        if let Some(recent) = &self.recent {
+            let is_stored =
+                |at| outcome.as_ref().is_ok_and(|answers| answers.get(at).is_some_and(Result::is_ok));
+            let touches = jobs.iter().enumerate().map(|(at, job)| (&job.touches, is_stored(at)));
+            recent.settle(touches.flat_map(|(all, stored)| all.iter().map(move |touch| (touch, stored))));
+        }
         match outcome {
             Ok(answers) => {
-                let mut wakes = Wakes::NOBODY;
-                for (job, answer) in jobs.zip(answers) {
-                    wakes.outbox |= job.wakes.outbox && answer.is_ok();
-                    wakes.timers |= job.wakes.timers && answer.is_ok();
-                    answered(job, answer);
-                }
-                self.woken.wake(wakes);
+                let stored = jobs.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
+                self.woken.wake(stored.fold(Wakes::NOBODY, |all, (job, _)| all.and(job.wakes)));
+                jobs.drain(..).zip(answers).for_each(|(job, answer)| answered(job, answer));
             }
             Err(failure) => {
                 // what may be stored must be looked for
                 let stored = matches!(failure, Failure::Commit(_));
                 let error = failure.answer::<D>();
-                jobs.for_each(|job| answered(job, Err(error())));
+                jobs.drain(..).for_each(|job| answered(job, Err(error())));
                 if stored {
                     self.tail.doubt(self.last);
                     self.woken.wake(Wakes::ALL);

@@ -174,7 +174,7 @@ async fn what_lived_on_a_dead_node_is_adopted_once_and_its_process_writes_no_mor
         write(&dead, insert(row), "there").await.unwrap();
     }
     let entry =
-        |kind| Entry { kind, id: id(&live), parent: Uuid::nil(), node: "dead".into(), data: json!(1) };
+        |kind| Entry { kind, id: id(&live), parent: Uuid::nil(), node: "dead".into(), data: "1".into() };
     let journal = ["dialog", "contact"].map(|kind| Journal::Put(entry(kind))).into();
     dead.commit(Unit { journal, ..Unit::default() }).await.unwrap();
 
@@ -242,7 +242,7 @@ async fn a_name_under_which_something_is_left_is_kept() {
         id: Uuid::now_v7(),
         parent: Uuid::nil(),
         node: "journal".into(),
-        data: json!(1),
+        data: "1".into(),
     };
     let left = [
         ("rows", Unit { writes: vec![insert(&row)], ..Unit::default() }),

@@ -54,7 +54,7 @@ pub(crate) fn fact(name: impl ToString) -> Event {
         r#type: name.to_string(),
         publisher: "call-manager".into(),
         data_type: "application/json".into(),
-        data: row(json!({"id": Uuid::now_v7(), "note": "\u{1f4de} 'x'"})),
+        data: Arc::new(row(json!({"id": Uuid::now_v7(), "note": "\u{1f4de} 'x'"}))),
         id: Uuid::now_v7(),
         time: "2026-01-02T03:04:05.000000Z".into(),
         resource: "call".into(),
@@ -64,11 +64,11 @@ pub(crate) fn fact(name: impl ToString) -> Event {
 }
 
 pub(crate) fn insert(row: &Row) -> Write {
-    Write::Insert { resource: &CALL, row: row.clone() }
+    Write::Insert { resource: &CALL, row: Arc::new(row.clone()) }
 }
 
 pub(crate) fn update(id: Uuid, rev: i64, patch: Value) -> Write {
-    Write::Update { resource: &CALL, id, scope: Scope::Platform, patch: row(patch), rev }
+    Write::Update { resource: &CALL, id, scope: Scope::Platform, patch: row(patch), rev, after: None }
 }
 
 pub(crate) fn unit(writes: Vec<Write>, event: impl ToString) -> Unit {

@@ -1,6 +1,7 @@
 //! What a migration leaves behind, compared with the catalog.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use protocol::ports::{Unit, Write};
 use protocol::{Field, Kind, Page, Resource, Row, Scope};
@@ -146,7 +147,7 @@ async fn a_migration_that_the_rows_forbid_is_named() {
 }
 
 fn insert(resource: &'static Resource, row: &Row) -> Unit {
-    Unit { writes: vec![Write::Insert { resource, row: row.clone() }], ..Unit::default() }
+    Unit { writes: vec![Write::Insert { resource, row: Arc::new(row.clone()) }], ..Unit::default() }
 }
 
 /// The old release writes a row, the new one finds it with the defaults of what was added.

@@ -1,5 +1,6 @@
 //! The traits a deployment chooses implementations for. Domains see these and nothing behind them.
 
+mod bound;
 mod bus;
 mod cache;
 mod clock;
@@ -12,6 +13,7 @@ mod store;
 mod vault;
 pub mod voice;
 
+pub use bound::Bound;
 pub use bus::{Bus, Serve, Subscribe, Subscription};
 pub use cache::Cache;
 pub use clock::{Clock, SystemClock};

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
 use tokio::time::Duration;
 
+use super::Bound;
 use crate::time::Time;
 use crate::{Event, Page, Resource, Result, Row, Scope};
 
@@ -41,12 +43,20 @@ impl Filter {
 #[derive(Clone, Debug)]
 pub enum Write {
     /// A new row, every column filled. A taken id or unique value fails the unit with `AlreadyExists`.
-    Insert { resource: &'static Resource, row: Row },
+    Insert { resource: &'static Resource, row: Arc<Row> },
     /// Changes columns of a live row of `scope`. `rev` is what the row had when it was read: another one
-    /// fails the unit with [`crate::Error::conflict`]. The store writes `rev + 1`.
-    Update { resource: &'static Resource, id: Uuid, scope: Scope, patch: Row, rev: i64 },
-    /// As `Insert`, but a row with this id that is there already stays as it is.
-    Record { resource: &'static Resource, row: Row },
+    /// fails the unit with [`crate::Error::conflict`]. The store writes `rev + 1`. `after` is the
+    /// whole row as it then is, where that is at hand: whoever looks at it next need not wait for the database.
+    Update {
+        resource: &'static Resource,
+        id: Uuid,
+        scope: Scope,
+        patch: Row,
+        rev: i64,
+        after: Option<Arc<Row>>,
+    },
+    /// A new row, the values of all columns in their order. One with this id that is there already stays as it is.
+    Record { resource: &'static Resource, values: Vec<(&'static str, Bound)> },
 }
 
 /// State that is no fact: what a live thing needs to be rebuilt. One entry per `(kind, id)`.
@@ -58,7 +68,15 @@ pub struct Entry {
     pub parent: Uuid,
     /// The node that owns the live thing, or empty.
     pub node: String,
-    pub data: Value,
+    /// Its state, as JSON.
+    pub data: String,
+}
+
+impl Entry {
+    /// Reads the state, if it is one.
+    pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_str(&self.data).ok()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -184,8 +202,9 @@ pub trait Store: Send + Sync {
     async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Arc<Event>)>>;
     /// Wakes when a commit has added events.
     fn committed(&self) -> tokio::sync::watch::Receiver<u64>;
-    /// Wakes when a commit has set timers.
-    fn timed(&self) -> tokio::sync::watch::Receiver<u64>;
+    /// When the first of the timers is due that were set since the timers were read the last time; the end of all
+    /// times when there are none. It may be too early a time, never too late.
+    fn timed(&self) -> tokio::sync::watch::Receiver<Time>;
 
     /// Says that this node is alive and what it serves, for another [`LEASE`].
     ///

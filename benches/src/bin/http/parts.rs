@@ -82,7 +82,7 @@ pub(crate) async fn prepare(data: &Path) -> Result<(String, Uuid)> {
     });
     let mut row = given.as_object().cloned().unwrap_or_default();
     resource.fill(&mut row);
-    let unit = Unit { writes: vec![Write::Insert { resource, row }], ..Unit::default() };
+    let unit = Unit { writes: vec![Write::Insert { resource, row: row.into() }], ..Unit::default() };
     node.deps.store.commit(unit).await?;
     node.stop(Duration::from_secs(5)).await;
     Ok((welcome.accesskey, id))

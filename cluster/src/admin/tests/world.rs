@@ -152,7 +152,8 @@ impl World {
         });
         let mut row: Row = serde_json::from_value(row).expect("a row");
         self.call.fill(&mut row);
-        let unit = Unit { writes: vec![Write::Insert { resource: self.call, row }], ..Unit::default() };
+        let unit =
+            Unit { writes: vec![Write::Insert { resource: self.call, row: row.into() }], ..Unit::default() };
         self.store.commit(unit).await.expect("committed");
         id
     }
@@ -163,7 +164,7 @@ impl World {
             r#type: format!("{resource}_ringing"),
             publisher: "test".to_owned(),
             data_type: "application/json".to_owned(),
-            data: serde_json::from_value(data).expect("a row"),
+            data: serde_json::from_value::<Row>(data).expect("a row").into(),
             id: Uuid::now_v7(),
             time: "2026-01-02T03:04:05.000006Z".to_owned(),
             resource: resource.to_owned(),

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::super::lanes::{Lanes, Place};
+use super::fact::Fact;
 use super::{Broker, held};
 
 /// Deliveries under way at once in one subscription. Enough to keep a store with group commit busy.
@@ -24,8 +25,16 @@ pub(super) struct Subscribed {
 
 #[derive(Default)]
 struct State {
-    members: Vec<(Uuid, Arc<dyn Subscribe>)>,
+    members: Vec<Joined>,
     turn: usize,
+}
+
+/// Somebody who shares a queue name, and the connection that he is on.
+#[derive(Clone)]
+struct Joined {
+    id: Uuid,
+    connection: Uuid,
+    subscriber: Arc<dyn Subscribe>,
 }
 
 impl Subscribed {
@@ -35,16 +44,16 @@ impl Subscribed {
 
     /// Takes the next place in the event's lane, if anybody wants it. Events about no row share one.
     pub(super) fn enter(self: &Arc<Self>, event: &Event, lane: Uuid) -> Option<Lane> {
-        let wanted = held(&self.state).members.iter().any(|(_, member)| member.wants(event));
+        let wanted = held(&self.state).members.iter().any(|member| member.subscriber.wants(event));
         wanted.then(|| Lane { of: self.clone(), place: self.lanes.enter(lane) })
     }
 
     /// Whose turn it is. None when the last member has just left.
-    fn member(&self) -> Option<Arc<dyn Subscribe>> {
+    fn member(&self) -> Option<Joined> {
         let mut state = held(&self.state);
         state.turn = state.turn.wrapping_add(1);
         let turn = state.turn.checked_rem(state.members.len())?;
-        state.members.get(turn).map(|(_, member)| member.clone())
+        state.members.get(turn).cloned()
     }
 }
 
@@ -56,11 +65,12 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) async fn deliver(&mut self, event: Arc<Event>) -> Result<()> {
+    pub(super) async fn deliver(&mut self, fact: &Fact) -> Result<()> {
         self.place.turn().await?;
         let _place = self.of.places.acquire().await.map_err(Error::internal)?;
         if let Some(member) = self.of.member() {
-            let delivery = AssertUnwindSafe(member.deliver(event)).catch_unwind();
+            let event = fact.at(member.connection)?;
+            let delivery = AssertUnwindSafe(member.subscriber.deliver(event)).catch_unwind();
             delivery.await.unwrap_or_else(|_| Err(Error::internal("the subscriber panicked")))?;
         }
         self.place.done();
@@ -76,11 +86,16 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn join(broker: &Broker, queue: &str, subscriber: Arc<dyn Subscribe>) -> Self {
+    pub(super) fn join(
+        broker: &Broker,
+        connection: Uuid,
+        queue: &str,
+        subscriber: Arc<dyn Subscribe>,
+    ) -> Self {
         let id = Uuid::now_v7();
         let mut all = broker.subscriptions();
         let joined = all.entry(queue.to_owned()).or_insert_with(|| Arc::new(Subscribed::new()));
-        held(&joined.state).members.push((id, subscriber));
+        held(&joined.state).members.push(Joined { id, connection, subscriber });
         Member { broker: broker.clone(), queue: queue.to_owned(), id }
     }
 }
@@ -91,7 +106,7 @@ impl Drop for Member {
         let Some(left) = all.get(&self.queue) else { return };
         let empty = {
             let mut state = held(&left.state);
-            state.members.retain(|(id, _)| *id != self.id);
+            state.members.retain(|member| member.id != self.id);
             state.members.is_empty()
         };
         if empty {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use protocol::Error;
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -31,7 +32,7 @@ fn event(row: Uuid, n: u64) -> Arc<Event> {
         r#type: "tag_updated".into(),
         publisher: "tag-manager".into(),
         data_type: "application/json".into(),
-        data: serde_json::from_value(json!({"id": row, "n": n})).expect("a row"),
+        data: serde_json::from_value::<protocol::Row>(json!({"id": row, "n": n})).expect("a row").into(),
         id: Uuid::now_v7(),
         time: "2026-01-02T03:04:05.000006Z".into(),
         resource: "tag".into(),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use protocol::ports::{Entry, Filter, Peer, Residents, Store, Timer, Unit};
+use protocol::time::Time;
 use protocol::{Error, Event, Page, Resource, Result, Row, Scope};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -84,7 +85,7 @@ impl Store for Switch {
     fn committed(&self) -> watch::Receiver<u64> {
         self.store.committed()
     }
-    fn timed(&self) -> watch::Receiver<u64> {
+    fn timed(&self) -> watch::Receiver<Time> {
         self.store.timed()
     }
     async fn renew(&self, serves: &[&str]) -> Result<()> {

@@ -36,6 +36,8 @@ const REMEMBERED: usize = RATE / 2;
 pub(super) struct Stream {
     id: Uuid,
     socket: Rc<UdpSocket>,
+    /// IPv4 peers have mapped addresses there.
+    is_v6: bool,
     trust: Trust,
     outgoing: Outgoing,
     peer: Option<Peer>,
@@ -98,6 +100,7 @@ impl Stream {
     ) -> Self {
         Stream {
             id,
+            is_v6: socket.local_addr().is_ok_and(|local| local.is_ipv6()),
             socket,
             trust,
             outgoing,
@@ -266,8 +269,8 @@ impl Stream {
             }
             None if event.repeated => self.say(tick, remote, &[remote.codec.silence(); SAMPLES]),
             None => {
-                let sample = |index| tone::sample(&event.frequencies(), event.elapsed() + index);
-                let samples: [i16; SAMPLES] = std::array::from_fn(sample);
+                let mut samples = [0; SAMPLES];
+                tone::sound(&event.frequencies(), event.elapsed(), &mut samples);
                 self.say(tick, remote, &remote.codec.encode(&samples));
             }
         }
@@ -299,9 +302,8 @@ impl Stream {
     fn send(&self, bytes: &[u8]) {
         let Some(peer) = self.peer.as_ref().filter(|_| self.trust.holds()) else { return };
         let target = peer.latch.target();
-        let is_v6 = self.socket.local_addr().is_ok_and(|local| local.is_ipv6());
         let target = match target.ip() {
-            IpAddr::V4(ip) if is_v6 => SocketAddr::new(ip.to_ipv6_mapped().into(), target.port()),
+            IpAddr::V4(ip) if self.is_v6 => SocketAddr::new(ip.to_ipv6_mapped().into(), target.port()),
             IpAddr::V4(_) | IpAddr::V6(_) => target,
         };
         self.heard.sent(self.socket.try_send_to(bytes, target).is_ok());

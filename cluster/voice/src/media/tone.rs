@@ -1,6 +1,6 @@
 //! Generated sound: cadenced tones for the ear, and the level of one frequency for a measurement.
 
-use std::f32::consts::TAU;
+use std::f64::consts::TAU;
 
 use protocol::ports::voice::Tone;
 use protocol::{Error, Result};
@@ -10,7 +10,7 @@ use super::clock::RATE;
 /// Frequencies that sound together; a call progress tone has two, special information tones three.
 const MAX_FREQUENCIES: usize = 4;
 /// The sum of all frequencies of a tone: -13 dB below full scale, the usual level of call progress tones.
-const LOUDNESS: f32 = 7300.0;
+const LOUDNESS: f64 = 7300.0;
 /// What is told of a frequency that is not there at all: the floor of 16 bits.
 const FLOOR: f32 = -96.0;
 
@@ -49,10 +49,18 @@ impl Cadence {
     /// Writes the next samples and says how many; fewer than asked for is the end.
     pub(super) fn fill(&mut self, out: &mut [i16]) -> usize {
         let left = self.total.map_or(out.len(), |total| (total - self.position).min(out.len()));
-        for slot in &mut out[..left] {
+        let mut rest = &mut out[..left];
+        while !rest.is_empty() {
             let phase = self.position % self.period;
-            *slot = if phase < self.on { sample(&self.frequencies, phase) } else { 0 };
-            self.position += 1;
+            let sounds = phase < self.on;
+            let end = if sounds { self.on } else { self.period };
+            let (now, later) = rest.split_at_mut(rest.len().min(end - phase));
+            match sounds {
+                true => sound(&self.frequencies, phase, now),
+                false => now.fill(0),
+            }
+            self.position += now.len();
+            rest = later;
         }
         // A tone without an end must not run its counter over on a call that lasts for ever.
         if self.total.is_none() {
@@ -62,20 +70,48 @@ impl Cadence {
     }
 }
 
-/// Sample `index` of `frequencies` sounding together.
-pub(super) fn sample(frequencies: &[u16], index: usize) -> i16 {
-    let wave = |hertz: &u16| {
-        // Whole cycles are dropped first: a large angle has no precision left in 32 bits.
-        let cycle = (usize::from(*hertz) * (index % RATE)) % RATE;
-        (TAU * cycle as f32 / RATE as f32).sin()
-    };
-    let sum: f32 = frequencies.iter().map(wave).sum();
-    (sum * LOUDNESS / frequencies.len().max(1) as f32) as i16
+/// `frequencies` sounding together, from their sample `index` on.
+pub(super) fn sound(frequencies: &[u16], index: usize, out: &mut [i16]) {
+    let mut waves = [const { Wave::SILENCE }; MAX_FREQUENCIES];
+    for (wave, hertz) in waves.iter_mut().zip(frequencies) {
+        *wave = Wave::at(*hertz, index);
+    }
+    let loudness = LOUDNESS / frequencies.len().max(1) as f64;
+    for slot in out {
+        *slot = (waves.iter_mut().map(Wave::next).sum::<f64>() * loudness) as i16;
+    }
+}
+
+/// A sine by its recurrence: a product and a difference for each sample. Begun anew with every frame, so that its
+/// errors never add up to anything.
+struct Wave {
+    /// Twice the cosine of the angle between two samples.
+    turn: f64,
+    next: f64,
+    after: f64,
+}
+
+impl Wave {
+    const SILENCE: Wave = Wave { turn: 0.0, next: 0.0, after: 0.0 };
+
+    fn at(hertz: u16, index: usize) -> Wave {
+        let step = TAU * f64::from(hertz) / RATE as f64;
+        // whole cycles are dropped first: a large angle has little precision left
+        let cycle = (usize::from(hertz) * (index % RATE)) % RATE;
+        let angle = TAU * cycle as f64 / RATE as f64;
+        Wave { turn: 2.0 * step.cos(), next: angle.sin(), after: (angle + step).sin() }
+    }
+
+    fn next(&mut self) -> f64 {
+        let now = self.next;
+        (self.next, self.after) = (self.after, self.turn * self.after - self.next);
+        now
+    }
 }
 
 /// Level of `frequency` in `samples`, in dB below a sine at full scale (Goertzel).
 pub(super) fn level(samples: &[i16], frequency: u16) -> f32 {
-    let turn = 2.0 * (TAU * f32::from(frequency) / RATE as f32).cos();
+    let turn = 2.0 * (TAU as f32 * f32::from(frequency) / RATE as f32).cos();
     let (mut last, mut before) = (0.0_f32, 0.0_f32);
     for sample in samples {
         (last, before) = (f32::from(*sample) / f32::from(i16::MAX) + turn * last - before, last);
@@ -115,11 +151,24 @@ mod tests {
 
     #[test]
     fn a_level_is_that_of_its_frequency_only() {
-        let samples: Vec<i16> = (0..4000).map(|index| sample(&[440], index)).collect();
+        let mut samples = [0; 4000];
+        sound(&[440], 0, &mut samples);
         assert!((level(&samples, 440) + 13.0).abs() < 0.5, "{}", level(&samples, 440));
         assert!(level(&samples, 1000) < -50.0, "{}", level(&samples, 1000));
         assert!(level(&[0; 4000], 440) <= FLOOR);
         assert!(level(&[], 440) <= FLOOR);
+    }
+
+    #[test]
+    fn frames_of_a_tone_fit_together() {
+        let mut whole = [0; 16_000];
+        sound(&[697, 1209], 0, &mut whole);
+        for (at, frame) in whole.chunks(160).enumerate() {
+            let mut again = [0; 160];
+            sound(&[697, 1209], at * 160, &mut again);
+            let differs = |(one, other): (&i16, &i16)| one.abs_diff(*other) > 1;
+            assert!(!frame.iter().zip(&again).any(differs), "frame {at}");
+        }
     }
 
     #[test]

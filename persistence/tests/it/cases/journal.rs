@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 fn entry(kind: &'static str, parent: Uuid, node: &str, data: Value) -> Entry {
-    Entry { kind, id: Uuid::new_v4(), parent, node: node.into(), data }
+    Entry { kind, id: Uuid::new_v4(), parent, node: node.into(), data: data.to_string() }
 }
 
 async fn change(store: &Arc<dyn Store>, journal: Vec<Journal>) {
@@ -32,7 +32,7 @@ pub(super) async fn entries(store: Arc<dyn Store>) {
     assert_eq!(store.entry("flow", first.id).await.unwrap(), Some(other.clone()));
 
     // a put replaces the entry and keeps its place and its parent
-    let moved = Entry { node: "b".into(), data: json!({"cseq": 2}), ..first.clone() };
+    let moved = Entry { node: "b".into(), data: json!({"cseq": 2}).to_string(), ..first.clone() };
     change(&store, vec![Journal::Put(moved.clone())]).await;
     assert_eq!(store.entry("dialog", first.id).await.unwrap(), Some(moved.clone()));
     assert_eq!(store.journal("dialog", Some("b")).await.unwrap(), [moved.clone(), second.clone()]);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use protocol::ports::{Pending, Store, Unit};
+use protocol::time::Time;
 use tokio::time::{Duration, timeout};
 use uuid::Uuid;
 
@@ -56,6 +57,8 @@ fn numbers(events: &[(i64, Arc<protocol::Event>)]) -> Vec<i64> {
 pub(super) async fn commits_wake(store: Arc<dyn Store>) {
     let (mut committed, mut timed) = (store.committed(), store.timed());
     committed.mark_unchanged();
+    let due = "2026-01-01T00:00:00Z".parse::<Time>().unwrap();
+    store.timers(1).await.unwrap();
     timed.mark_unchanged();
     let row = Unit { writes: vec![insert(&call(Uuid::nil(), 1))], ..Unit::default() };
     store.commit(row).await.unwrap();
@@ -68,7 +71,12 @@ pub(super) async fn commits_wake(store: Arc<dyn Store>) {
     assert!(!timed.has_changed().unwrap(), "nothing is due for it");
     let set = Unit { timers: vec![Pending::Set(timer("2026-01-01T00:00:00Z"))], ..Unit::default() };
     store.commit(set).await.unwrap();
-    timeout(LIMIT, timed.changed()).await.unwrap().unwrap();
+    assert_eq!(*timeout(LIMIT, timed.wait_for(|at| *at < Time::MAX_UTC)).await.unwrap().unwrap(), due);
+    let later = Unit { timers: vec![Pending::Set(timer("2027-01-01T00:00:00Z"))], ..Unit::default() };
+    store.commit(later).await.unwrap();
+    assert!(!timed.has_changed().unwrap(), "the first one is known");
+    store.timers(9).await.unwrap();
+    assert_eq!(*timed.borrow(), Time::MAX_UTC, "all are known");
     assert!(!committed.has_changed().unwrap(), "the outbox has nothing to send");
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use protocol::ports::{Filter, Store, Unit, Write};
-use protocol::{Page, Row, Scope, Status};
+use protocol::ports::{Bound, Filter, Store, Unit, Write};
+use protocol::{Field, Page, Row, Scope, Status};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -47,7 +47,11 @@ pub(super) async fn records_are_stored_once(store: Arc<dyn Store>) {
     other.insert("status".into(), json!("other"));
     let mut second = call(Uuid::now_v7(), 2);
     second.insert("key".into(), json!("its own"));
-    let record = |row: &Row| Write::Record { resource: &CALL, row: row.clone() };
+    let value = |row: &Row, field: &'static Field| Bound::of(field.kind, &row[field.name]).expect("its kind");
+    let record = |row: &Row| {
+        let values = CALL.columns().map(|field| (field.name, value(row, field))).collect();
+        Write::Record { resource: &CALL, values }
+    };
     for _ in 0..2 {
         let writes = vec![record(&other), record(&second)];
         store.commit(Unit { writes, delivered: vec![number], ..Unit::default() }).await.unwrap();
@@ -221,6 +225,7 @@ pub(super) async fn scopes_are_apart(store: Arc<dyn Store>) {
         scope,
         patch: row(json!({"status": "up"})),
         rev: 0,
+        after: None,
     };
     let foreign = Scope::Customer(other);
     assert!(store.get(&CALL, foreign, id(&one)).await.unwrap().is_none());

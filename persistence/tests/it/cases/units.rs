@@ -15,7 +15,7 @@ pub(super) async fn all_or_nothing(store: Arc<dyn Store>) {
     let (old, one, two) = (call(Uuid::nil(), 1), call(Uuid::nil(), 2), call(Uuid::nil(), 3));
     write(&store, insert(&old), "start").await.unwrap();
     let entry =
-        Entry { kind: "call", id: id(&one), parent: Uuid::nil(), node: String::new(), data: json!({}) };
+        Entry { kind: "call", id: id(&one), parent: Uuid::nil(), node: String::new(), data: "{}".into() };
     let timer = Timer {
         id: Uuid::now_v7(),
         at: protocol::time::parse("2026-01-02T03:04:05Z").unwrap(),

@@ -111,9 +111,8 @@ impl Peer {
 
     /// Sends the next 20 ms of a tone.
     async fn sing(&mut self, frequency: u16) {
-        let samples = std::array::from_fn::<_, SAMPLES, _>(|index| {
-            tone::sample(&[frequency], self.timestamp as usize % 8000 + index)
-        });
+        let mut samples = [0; SAMPLES];
+        tone::sound(&[frequency], self.timestamp as usize, &mut samples);
         let payload = self.codec.encode(&samples);
         self.send(self.codec.payload_type(), self.timestamp, &payload).await;
         self.timestamp += SAMPLES as u32;

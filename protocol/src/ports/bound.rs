@@ -1,13 +1,16 @@
-//! JSON values as SQL values. Lists, maps and JSON are kept as the text they were given as: MySQL's JSON type would
+//! Values as a store keeps them. Lists, maps and JSON are kept as the text they were given as: MySQL's JSON type would
 //! reorder keys and change numbers.
 
-use protocol::Kind;
-use protocol::time::{self, Time};
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// A value on its way into a statement, as a column of its kind holds it.
-pub(crate) enum Bound {
+use crate::Kind;
+use crate::time::{self, Time};
+
+/// A value on its way into the store, as a column of its kind holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Bound {
     Null,
     Id(Uuid),
     Text(String),
@@ -18,7 +21,7 @@ pub(crate) enum Bound {
 
 impl Bound {
     /// `None` for a value of another kind.
-    pub(super) fn of(kind: Kind, value: &Value) -> Option<Self> {
+    pub fn of(kind: Kind, value: &Value) -> Option<Self> {
         Some(match (kind, value) {
             (_, Value::Null) => Bound::Null,
             (Kind::Id, Value::String(text)) => Bound::Id(text.parse().ok()?),
@@ -33,11 +36,11 @@ impl Bound {
         })
     }
 
-    /// For a column of JSON.
-    pub(super) fn json(value: &Value) -> Self {
-        match value.is_null() {
-            true => Bound::Null,
-            false => Bound::Text(value.to_string()),
+    /// For a column of JSON. What cannot be written as JSON, which no value of JSON is, is unset.
+    pub fn json(value: &impl Serialize) -> Self {
+        match serde_json::to_string(value) {
+            Ok(text) if text != "null" => Bound::Text(text),
+            Ok(_) | Err(_) => Bound::Null,
         }
     }
 }

@@ -17,6 +17,7 @@ use super::{CALL, outbound};
 use crate::agent::api::{AGENT, FindByAddress};
 use crate::billing::api::{ACCOUNT, ReserveCall};
 use crate::customer::api::{CUSTOMER, Profile, ReadProfile};
+use crate::registrar::api::registrar_realm;
 use crate::route::api::{DialRoute, FindRoutes, PROVIDER, ROUTE, ReportAttempt};
 
 /// How long the called party may ring, in milliseconds.
@@ -92,7 +93,7 @@ pub(super) async fn place(calls: &Arc<Calls>, by: &Context, leg: Leg) -> Result<
     let (source, attempts) = match leg.destination.r#type.as_str() {
         "tel" => carriers(calls, by, &profile, &leg).await?,
         "sip" => (leg.source.clone(), vec![to_sip(calls, &leg).await?]),
-        "extension" => (leg.source.clone(), vec![to_contact(calls, &leg)?]),
+        "extension" => (leg.source.clone(), vec![to_contact(calls, customer, &leg)?]),
         other => {
             return Err(Error::invalid(format!("a call cannot be placed to an address of type {other:?}")));
         }
@@ -118,7 +119,7 @@ async fn store(calls: &Arc<Calls>, by: &Context, leg: Leg, ways: Vec<Way>) -> Re
         ("owner_type", json!(if owner.is_nil() { "" } else { "agent" })),
         ("owner_id", json!(owner)),
         ("flow_id", json!(leg.flow_id)),
-        ("activeflow_id", json!(Uuid::new_v4())),
+        ("activeflow_id", json!(Uuid::now_v7())),
         ("type", json!("flow")),
         ("master_call_id", json!(leg.master_call_id)),
         ("groupcall_id", json!(leg.groupcall_id)),
@@ -232,14 +233,16 @@ async fn to_sip(calls: &Calls, leg: &Leg) -> Result<Way> {
     Ok(Way { provider: Uuid::nil(), dial })
 }
 
-fn to_contact(calls: &Calls, leg: &Leg) -> Result<Way> {
+/// The caller is in the telephone's own domain: there it can be called back.
+fn to_contact(calls: &Calls, customer: Uuid, leg: &Leg) -> Result<Way> {
     let contact = leg.contact.as_ref().ok_or_else(|| Error::invalid("the extension is not registered"))?;
     let destination: SocketAddr = contact.source;
+    let domain = registrar_realm(customer, &calls.deps.settings.domain);
     let dial = Dial {
         uri: contact.uri.clone(),
         destination: Some(destination),
         transport: contact.transport,
-        from: caller(calls, &leg.source, leg.anonymous == "yes"),
+        from: Caller { domain, ..caller(calls, &leg.source, leg.anonymous == "yes") },
         credentials: None,
         headers: Vec::new(),
         codecs: Vec::new(),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub(crate) use super::EXTENSION;
+pub(crate) use super::host::registrar_realm;
 
 /// What to do with a SIP request for `domain` from `source`. Asked of the collection of extensions.
 #[derive(Serialize, Deserialize)]

@@ -49,7 +49,8 @@ impl Host {
     }
 }
 
-pub(super) fn registrar_realm(customer: Uuid, base: &str) -> String {
+/// The domain of a customer's telephones.
+pub(crate) fn registrar_realm(customer: Uuid, base: &str) -> String {
     format!("{customer}.registrar.{base}")
 }
 

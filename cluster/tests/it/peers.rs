@@ -1,4 +1,5 @@
-//! Somebody else's telephones: sipp and baresip as extensions, carriers and callers of a whole node.
+//! Somebody else's telephones: sipp, baresip and linphone as extensions, carriers and callers of a whole
+//! node.
 //!
 //! Not everybody has these programs, and a test that needs one says so and does nothing; a pipeline (`CI=true`)
 //! must have them.
@@ -8,6 +9,7 @@ mod carriers;
 mod desk;
 mod extensions;
 mod hostile;
+pub(crate) mod linphone;
 mod network;
 mod phones;
 mod sipp;
@@ -25,7 +27,7 @@ const CALLED: &str = "+15550123";
 const PIPELINE: &str = "CI";
 
 /// Whether every one of the programs is there.
-fn installed(programs: &[&str]) -> bool {
+pub(crate) fn installed(programs: &[&str]) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let is_there =
         |program: &&str| std::env::split_paths(&paths).any(|folder| folder.join(program).is_file());

@@ -31,7 +31,7 @@ mod tls;
 const STOPS: Duration = Duration::from_secs(15);
 
 /// A folder that goes away with the test.
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     pub(crate) fn new() -> Folder {

@@ -1,5 +1,6 @@
 //! Calls that outlive the process that carries them: the real program, killed in the middle of them.
 
+mod linphone;
 pub(crate) mod program;
 mod takeover;
 

@@ -4,6 +4,7 @@
 //! a busy machine spoils it less than it spoils a rate.
 
 pub mod api;
+pub mod counted;
 pub mod cpu;
 pub mod flags;
 pub mod machine;

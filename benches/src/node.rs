@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::api::{Api, text};
+use crate::counted::patience;
 use crate::served::{HERE, Served, free_port};
 
 /// The first argument of a process that shall be a node; the others are `branchline`'s.
@@ -106,7 +107,7 @@ impl BenchNode {
         loop {
             match api.send("POST", "/auth/login", body.clone()).await {
                 Ok(answer) => return Api::connect(self.http, text(&answer, "token")?).await,
-                Err(error) if began.elapsed() > PATIENCE => return Err(error),
+                Err(error) if began.elapsed() > patience(PATIENCE) => return Err(error),
                 Err(_) => sleep(LOG_IN).await,
             }
         }
@@ -121,7 +122,7 @@ impl BenchNode {
             if let Some(found) = found.filter(|found| !found.is_empty()) {
                 return Ok(found.to_owned());
             }
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > patience(PATIENCE) {
                 return Err(Error::unavailable(format!("the node never wrote its {name}")));
             }
             sleep(LOOK).await;
@@ -136,7 +137,7 @@ async fn ready(http: SocketAddr, began: Instant) -> Result<()> {
         {
             return Ok(());
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > patience(PATIENCE) {
             return Err(Error::unavailable("the node was never ready"));
         }
         sleep(LOOK).await;

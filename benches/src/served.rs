@@ -9,6 +9,8 @@ use protocol::{Error, Result};
 use tokio::process::{Child, Command};
 use tokio::time::{Duration, Instant, timeout};
 
+use crate::counted;
+
 pub const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Below the ports that nodes take for media, and below those that the system takes.
 const PORTS: std::ops::Range<u16> = 12_000..20_000;
@@ -19,13 +21,16 @@ const END: Duration = Duration::from_secs(10);
 pub struct Served {
     child: Child,
     pub process: u32,
+    /// Where its instructions are, if they are counted.
+    pub(crate) counts: PathBuf,
 }
 
 impl Served {
     /// Starts this program again as `role`. What it says on stderr goes to the file `log`.
     pub fn start(role: &str, arguments: &[String], log: &Path) -> Result<Served> {
+        let counts = log.with_extension("callgrind");
         let log = std::fs::File::create(log).map_err(Error::internal)?;
-        let child = Command::new(std::env::current_exe().map_err(Error::internal)?)
+        let child = counted::command(&std::env::current_exe().map_err(Error::internal)?, &counts)
             .arg(role)
             .args(arguments)
             .stdin(Stdio::null())
@@ -35,7 +40,7 @@ impl Served {
             .spawn()
             .map_err(Error::internal)?;
         let process = child.id().ok_or_else(|| Error::internal("a child without an id"))?;
-        Ok(Served { child, process })
+        Ok(Served { child, process, counts })
     }
 
     /// Ends it as a power cut would. The moment is the one after which it says nothing more.
@@ -50,7 +55,7 @@ impl Served {
     pub async fn stop(mut self) -> Result<()> {
         let told = Command::new("kill").args(["-TERM", &self.process.to_string()]).status().await;
         told.map_err(Error::internal)?;
-        match timeout(END, self.child.wait()).await {
+        match timeout(counted::patience(END), self.child.wait()).await {
             Ok(ended) => ended.map(drop).map_err(Error::internal),
             Err(_) => self.child.kill().await.map_err(Error::internal),
         }

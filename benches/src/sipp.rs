@@ -7,6 +7,7 @@ use protocol::{Error, Result};
 use tokio::process::Command;
 use tokio::time::{Duration, Instant, timeout};
 
+use crate::counted;
 use crate::scene::NUMBER;
 use crate::served::{Folder, HERE, free_port};
 
@@ -69,7 +70,7 @@ pub async fn call(server: SocketAddr, load: Load, folder: &Folder) -> Result<Cal
         .kill_on_drop(true)
         .spawn()
         .map_err(Error::internal)?;
-    let ended = timeout(LIMIT, sipp.wait()).await;
+    let ended = timeout(counted::patience(LIMIT), sipp.wait()).await;
     let took = began.elapsed();
     ended.map_err(|_| Error::unavailable("sipp did not come to its end"))?.map_err(Error::internal)?;
     let figures = std::fs::read_to_string(figures).map_err(|_| {

@@ -69,7 +69,7 @@ async fn store(calls: &Arc<Calls>, by: &Context, arrive: &Arrive, plan: Plan) ->
         ("owner_type", json!(if owner.is_nil() { "" } else { "agent" })),
         ("owner_id", json!(owner)),
         ("flow_id", json!(plan.flow)),
-        ("activeflow_id", json!(Uuid::new_v4())),
+        ("activeflow_id", json!(Uuid::now_v7())),
         ("type", json!("flow")),
         ("source", json!(plan.source)),
         ("destination", json!(plan.destination)),

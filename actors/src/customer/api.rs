@@ -29,6 +29,11 @@ pub(crate) struct Profile {
     pub(crate) webhook_secret: String,
 }
 
+impl Profile {
+    pub(super) const COLUMNS: &[&str] =
+        &["id", "status", "identity_verification_status", "webhook_method", "webhook_uri", "webhook_secret"];
+}
+
 /// Makes the first customer of the installation with its access key, both as the node has drawn them. Asked of the
 /// collection, as often as it takes: what is there stays as it is.
 #[derive(Serialize, Deserialize)]

@@ -14,7 +14,7 @@ pub(super) async fn profile(
     id: Uuid,
     _: ReadProfile,
 ) -> Result<Profile> {
-    let mut profile: Profile = read(&customers.rows().get(by.scope, id).await?)?;
+    let mut profile: Profile = read(&customers.rows().part(by.scope, id, Profile::COLUMNS).await?)?;
     profile.webhook_secret = customers.deps.vault.open(&profile.webhook_secret)?;
     Ok(profile)
 }

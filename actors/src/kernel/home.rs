@@ -70,8 +70,8 @@ impl Home {
     }
 
     async fn whereabouts(&self, id: Uuid) -> Result<Option<String>> {
-        let row = self.deps.store.get(self.resource, Scope::Platform, id).await?;
-        let node = row.as_ref().map(|row| self.node(row)).transpose()?.flatten();
+        let row = self.deps.store.part(self.resource, Scope::Platform, id, &["status", "node"]).await?;
+        let node = row.map(|row| self.node(&row)).transpose()?.flatten();
         let node = node.filter(|node| *node != self.deps.settings.node);
         if let Some(node) = &node {
             self.remember(id, node);

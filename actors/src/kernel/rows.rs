@@ -41,6 +41,12 @@ impl Rows<'_> {
         self.look(scope, id).await.map(Arc::unwrap_or_clone)
     }
 
+    /// These columns of it.
+    pub(crate) async fn part(&self, scope: Scope, id: Uuid, columns: &'static [&'static str]) -> Result<Row> {
+        let row = self.deps.store.part(self.resource, scope, id, columns).await?;
+        row.ok_or_else(|| Error::no_such(self.resource.name))
+    }
+
     pub(super) async fn look(&self, scope: Scope, id: Uuid) -> Result<Arc<Row>> {
         let row = self.deps.store.look(self.resource, scope, id).await?;
         row.ok_or_else(|| Error::no_such(self.resource.name))

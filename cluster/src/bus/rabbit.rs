@@ -8,6 +8,7 @@ mod asks;
 mod attend;
 mod attendance;
 mod breaker;
+mod known;
 mod line;
 mod link;
 mod names;
@@ -87,6 +88,7 @@ impl RabbitBus {
             post: Post::start(&speak, &topology, &tasks, &stop),
             topology: topology.clone(),
             lanes: Arc::default(),
+            known: Arc::default(),
         };
         opened(asks.line.open(), Option::is_some).await?;
         opened(publisher.post.ready(), |ready| *ready).await?;
@@ -126,8 +128,8 @@ impl Bus for RabbitBus {
         subscriber: Arc<dyn Subscribe>,
     ) -> Result<Box<dyn Send + Sync>> {
         names::short(&subscription(&to.name))?;
-        let topology = self.topology.clone();
-        let follower = subscribe::Follower { to: to.clone(), subscriber, topology };
+        let (topology, known) = (self.topology.clone(), self.publisher.known.clone());
+        let follower = subscribe::Follower { to: to.clone(), subscriber, topology, known };
         Ok(Box::new(self.consume(&self.hear, follower).await?))
     }
 

@@ -20,9 +20,9 @@ pub(super) enum Step {
         change: Statement,
         subject: Subject,
     },
-    /// Its last value is the next number of this node, bound by the writer: numbers follow commits.
+    /// Its last value is the next number of this node's entries, bound by the writer: numbers follow commits.
     Numbered(Statement),
-    /// The same, for a fact, which has the number after it.
+    /// The same, of this node's facts. The fact has the number after it.
     Told(Statement, Arc<Event>, i64),
     Plain(Statement),
 }
@@ -41,6 +41,14 @@ impl Subject {
             Subject::Node(node) => Statement::new("SELECT 1 FROM nodes WHERE node = ?").with(node.as_str()),
         }
     }
+}
+
+/// The last numbers in use on this node. Facts have numbers of their own, so that those that are delivered one after
+/// the other are neighbours, and forgotten with one statement.
+#[derive(Clone, Copy)]
+pub(super) struct Numbers {
+    pub(super) entry: i64,
+    pub(super) fact: i64,
 }
 
 /// Who waits for it, once it is stored.
@@ -99,14 +107,19 @@ impl Job {
     }
 
     /// Gives its numbered steps the next numbers of this node.
-    pub(super) fn number(&mut self, last: &mut i64) {
+    pub(super) fn number(&mut self, last: &mut Numbers) {
         for step in &mut self.steps {
-            if let Step::Numbered(statement) | Step::Told(statement, ..) = step {
-                *last += 1;
-                statement.number(*last);
-            }
-            if let Step::Told(.., number) = step {
-                *number = *last;
+            match step {
+                Step::Numbered(statement) => {
+                    last.entry += 1;
+                    statement.number(last.entry);
+                }
+                Step::Told(statement, _, number) => {
+                    last.fact += 1;
+                    statement.number(last.fact);
+                    *number = last.fact;
+                }
+                Step::Insert(_) | Step::Update { .. } | Step::Plain(_) => {}
             }
         }
     }

@@ -22,13 +22,14 @@ mod statement;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod timers;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use protocol::ports::{Entry, Filter, Load, Peer, Residents, Store, Timer, Unit};
+use protocol::ports::{Entry, Filter, Load, Peer, Residents, Store, Timer, Unit, part_of};
 use protocol::time::Time;
 use protocol::{Error, Event, Page, Resource, Result, Row, Scope, Status};
 use serde_json::Value;
@@ -186,7 +187,7 @@ pub(crate) enum Unopened {
 impl<D: Dialect> Store for SqlStore<D> {
     async fn look(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Arc<Row>>> {
         let Some(recent) = &self.recent else {
-            return Ok(self.read(resource, scope, id).await?.map(Arc::new));
+            return Ok(Box::pin(self.read(resource, scope, id)).await?.map(Arc::new));
         };
         let key = (resource.name, id);
         let row = match recent.look(key) {
@@ -199,6 +200,21 @@ impl<D: Dialect> Store for SqlStore<D> {
             }
         };
         Ok(row.filter(|row| is_of(row, scope)))
+    }
+
+    async fn part(
+        &self,
+        resource: &'static Resource,
+        scope: Scope,
+        id: Uuid,
+        columns: &'static [&'static str],
+    ) -> Result<Option<Row>> {
+        if self.recent.is_none() {
+            let statement = Statement::part(resource, columns, id, scope)?;
+            return Ok(self.reader.part(resource, columns, statement).await?.pop());
+        }
+        let row = self.look(resource, scope, id).await?;
+        Ok(row.map(|row| part_of(&row, columns)))
     }
 
     async fn list(
@@ -264,7 +280,8 @@ impl<D: Dialect> Store for SqlStore<D> {
         if let Some(facts) = self.tail.after(after, most) {
             return Ok(facts);
         }
-        self.reader.all(outbox::pending::<D>(&self.node, after, most), outbox::read::<D>).await
+        // boxed, so that what is known does not carry the room for a question to the database
+        Box::pin(self.reader.all(outbox::pending::<D>(&self.node, after, most), outbox::read::<D>)).await
     }
 
     fn committed(&self) -> watch::Receiver<u64> {

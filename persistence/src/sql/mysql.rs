@@ -1,6 +1,7 @@
 //! MySQL and MariaDB. Times bind as `NaiveDateTime`: sqlx sends `DateTime<Utc>` as a TIMESTAMP, which
 //! ends in 2038 and silently becomes NULL before 1970.
 
+mod adding;
 mod pool;
 
 use std::time::Duration;
@@ -160,20 +161,25 @@ impl Dialect for MySql {
         raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await.map(drop)
     }
 
+    /// Each statement is a way to the server and back, so rows that are added one after the other go together.
     async fn run(conn: &mut MySqlConnection, statements: &[Asked<'_>]) -> Result<(), Failed> {
-        for (at, Asked { statement, must_match }) in statements.iter().enumerate() {
+        let mut at = 0;
+        while let Some(Asked { statement, must_match }) = statements.get(at) {
+            let together = adding::together(&statements[at..]);
             let done = async {
-                let sql = AssertSqlSafe(statement.sql.clone());
                 // MySQL does not prepare a savepoint
                 if statement.values.is_empty() {
-                    return raw_sql(sql).execute(&mut *conn).await;
+                    return raw_sql(AssertSqlSafe(statement.sql.clone())).execute(&mut *conn).await;
                 }
-                query_with(sql, arguments(&statement.values)?).execute(&mut *conn).await
+                let values = statements[at..at + together].iter().flat_map(|asked| &asked.statement.values);
+                let sql = AssertSqlSafe(adding::text(&statement.sql, together));
+                query_with(sql, arguments(values)?).execute(&mut *conn).await
             };
             let done = done.await.map_err(Failed::new(at))?;
             if *must_match && done.rows_affected() == 0 {
                 return Err(Failed { at, why: Why::Unmatched });
             }
+            at += together;
         }
         Ok(())
     }
@@ -211,7 +217,7 @@ impl Dialect for MySql {
     }
 }
 
-fn arguments(values: &[Bound]) -> sqlx::Result<MySqlArguments> {
+fn arguments<'v>(values: impl IntoIterator<Item = &'v Bound>) -> sqlx::Result<MySqlArguments> {
     let mut arguments = MySqlArguments::default();
     for value in values {
         match value {

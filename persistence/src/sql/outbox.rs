@@ -16,7 +16,7 @@ use super::statement::Statement;
 pub(super) fn add(node: &str, event: Arc<Event>) -> Result<Step> {
     let text = serde_json::to_string(event.as_ref()).map_err(Error::internal)?;
     let add = Statement::new("INSERT INTO outbox (node, event, seq) VALUES (?, ?, ?)");
-    Ok(Step::Told(add.with(node).with(text).with(0_i64), event, 0))
+    Ok(Step::Told(add.adding().with(node).with(text).with(0_i64), event, 0))
 }
 
 pub(super) fn pending<D: Dialect>(node: &str, after: i64, most: u32) -> Statement {

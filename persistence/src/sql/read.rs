@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::ports::Load;
-use protocol::{Kind, Resource, Result, Row};
+use protocol::{Field, Kind, Resource, Result, Row};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -47,7 +47,18 @@ impl<D: Dialect> Reader<D> {
     }
 
     pub(super) async fn rows(&self, resource: &Resource, statement: Statement) -> Result<Vec<Row>> {
-        self.all(statement, |row| read::<D>(resource, row)).await
+        self.all(statement, |row| read::<D>(resource.columns(), row)).await
+    }
+
+    /// Rows of these columns, in their order.
+    pub(super) async fn part(
+        &self,
+        resource: &Resource,
+        columns: &[&str],
+        statement: Statement,
+    ) -> Result<Vec<Row>> {
+        let fields = || columns.iter().filter_map(|name| resource.field(name));
+        self.all(statement, |row| read::<D>(fields(), row)).await
     }
 
     pub(super) async fn close(&self) {
@@ -59,9 +70,9 @@ impl<D: Dialect> Reader<D> {
     }
 }
 
-fn read<D: Dialect>(resource: &Resource, row: &D::Row) -> sqlx::Result<Row> {
-    let columns = resource.columns().enumerate();
-    columns.map(|(at, field)| Ok((field.name.to_owned(), D::pull(row, at, field.kind)?))).collect()
+fn read<D: Dialect>(fields: impl Iterator<Item = &'static Field>, row: &D::Row) -> sqlx::Result<Row> {
+    let fields = fields.enumerate();
+    fields.map(|(at, field)| Ok((field.name.to_owned(), D::pull(row, at, field.kind)?))).collect()
 }
 
 fn refused<D: Dialect>(cause: sqlx::Error) -> protocol::Error {

@@ -2,9 +2,7 @@
 //! one kind of request has one text and stays prepared on its connection.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{PoisonError, RwLock};
 
 use protocol::ports::{Bound, Filter};
 use protocol::{Cursor, Error, Field, Kind, Page, Resource, Result, Row, Scope, time};
@@ -12,24 +10,26 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::dialect::Dialect;
+use super::texts::{Text, columns, inserts, live, select, selected, text, updates};
 
 /// The longest text of an indexable column, in characters.
 const SHORT: usize = 255;
 /// The most values of [`Filter::any`]: databases limit what one statement binds.
 const MOST_VALUES: usize = 1000;
-/// Texts that are kept. Which columns change together a customer may choose, so there are many that could be.
-const KEPT: usize = 2048;
 
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Statement {
     pub(crate) sql: Cow<'static, str>,
     pub(crate) values: Vec<Bound>,
     /// It finds one row by its key, or none.
     pub(crate) is_of_one: bool,
+    /// It adds a row that nobody refuses: neighbours of the same text may be run as one.
+    pub(crate) adds: bool,
 }
 
 impl Statement {
     pub(crate) fn new(sql: impl Into<Cow<'static, str>>) -> Self {
-        Statement { sql: sql.into(), values: Vec::new(), is_of_one: false }
+        Statement { sql: sql.into(), values: Vec::new(), is_of_one: false, adds: false }
     }
 
     /// Binds the next value of a table of our own.
@@ -41,6 +41,12 @@ impl Statement {
     /// It finds one row at most, by its key: a question that takes no time.
     pub(crate) fn of_one(mut self) -> Self {
         self.is_of_one = true;
+        self
+    }
+
+    /// It adds a row, after `VALUES`, that nobody refuses.
+    pub(crate) fn adding(mut self) -> Self {
+        self.adds = true;
         self
     }
 
@@ -74,7 +80,8 @@ impl Statement {
     ) -> Result<Self> {
         let unless = Some(D::UNLESS_TAKEN);
         let names = || resource.columns().map(|field| field.name);
-        let mut this = Self::new(text(resource, Text::Insert(unless), || inserts(resource, names(), unless)));
+        let sql = text(resource, Text::Insert(unless), || inserts(resource, names(), unless));
+        let mut this = Self::new(sql).adding();
         if !names().eq(values.iter().map(|(name, _)| *name)) {
             return Err(Error::invalid(format!(
                 "a record of {} holds its columns in their order",
@@ -122,6 +129,19 @@ impl Statement {
 
     pub(crate) fn get(resource: &'static Resource, id: Uuid, scope: Scope) -> Self {
         Self::new(select(resource, live(scope))).of_one().by_key(id, scope)
+    }
+
+    /// As [`Statement::get`], these columns in their order.
+    pub(crate) fn part(
+        resource: &'static Resource,
+        columns: &'static [&'static str],
+        id: Uuid,
+        scope: Scope,
+    ) -> Result<Self> {
+        match columns.iter().find(|name| resource.field(name).is_none()) {
+            Some(name) => Err(unknown(name)),
+            None => Ok(Self::new(selected(resource, columns, live(scope))).of_one().by_key(id, scope)),
+        }
     }
 
     /// Newest first, ties by id.
@@ -279,76 +299,6 @@ fn unknown(name: &str) -> Error {
 
 fn mistyped(name: &str) -> Error {
     Error::invalid(format!("{name} has the wrong type"))
-}
-
-fn inserts<'n>(resource: &Resource, names: impl Iterator<Item = &'n str>, unless: Option<&str>) -> String {
-    let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
-    let marks = vec!["?"; names.len()].join(", ");
-    let insert = format!("INSERT INTO `{}` ({}) VALUES ({marks})", resource.name, names.join(", "));
-    match unless {
-        Some(unless) => format!("{insert} {unless}"),
-        None => insert,
-    }
-}
-
-fn updates(resource: &Resource, fields: &[(&'static Field, &Value)], live: &str) -> String {
-    let sets: String = fields.iter().map(|(field, _)| format!(", `{}` = ?", field.name)).collect();
-    format!("UPDATE `{}` SET rev = rev + 1{sets}{live} AND rev = ?", resource.name)
-}
-
-/// Which columns of the resource these are, a bit for each; `None` when it has too many.
-fn columns(resource: &Resource, fields: &[(&'static Field, &Value)]) -> Option<u64> {
-    let mut rest = fields.iter().map(|(field, _)| field.name).peekable();
-    let mut set = 0;
-    for (at, field) in resource.columns().enumerate() {
-        if rest.next_if_eq(&field.name).is_some() {
-            set |= 1_u64.checked_shl(at as u32)?;
-        }
-    }
-    Some(set)
-}
-
-/// All columns, with `rest` after the name of the table.
-fn select(resource: &'static Resource, rest: &'static str) -> Cow<'static, str> {
-    text(resource, Text::Select(rest), || {
-        let names: Vec<_> = resource.columns().map(|field| format!("`{}`", field.name)).collect();
-        format!("SELECT {} FROM `{}`{rest}", names.join(", "), resource.name)
-    })
-}
-
-/// After the name of a table: the row of an id, if it is alive and of this scope.
-fn live(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Platform => " WHERE id = ? AND tm_delete IS NULL",
-        Scope::Customer(_) => " WHERE id = ? AND tm_delete IS NULL AND customer_id = ?",
-    }
-}
-
-/// What a resource has one text for, by what ends it: that differs by dialect and scope.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Text {
-    /// Of whole rows.
-    Insert(Option<&'static str>),
-    /// Of these columns.
-    Update(u64, &'static str),
-    Select(&'static str),
-}
-
-/// A text of a resource, made once if there is room for it.
-fn text(resource: &'static Resource, of: Text, make: impl FnOnce() -> String) -> Cow<'static, str> {
-    static TEXTS: RwLock<BTreeMap<(usize, Text), &'static str>> = RwLock::new(BTreeMap::new());
-    let at = (std::ptr::from_ref(resource).addr(), of);
-    let known = TEXTS.read().unwrap_or_else(PoisonError::into_inner);
-    if let Some(text) = known.get(&at) {
-        return Cow::Borrowed(text);
-    }
-    let is_full = known.len() >= KEPT;
-    drop(known);
-    if is_full {
-        return Cow::Owned(make());
-    }
-    let made = Box::leak(make().into_boxed_str());
-    Cow::Borrowed(TEXTS.write().unwrap_or_else(PoisonError::into_inner).entry(at).or_insert(made))
 }
 
 #[cfg(test)]

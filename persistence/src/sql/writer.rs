@@ -19,7 +19,7 @@ use super::batch::Batch;
 use super::dialect::Dialect;
 use super::failure::{self, Failure};
 use super::figures::Commits;
-use super::job::{Answer, Job, Wakes};
+use super::job::{Answer, Job, Numbers, Wakes};
 use super::pulse::Pulse;
 use super::recent::Recent;
 use super::statement::Statement;
@@ -68,6 +68,7 @@ impl Writer {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (woken, committed, timed) = Woken::new();
         let (conn, figures) = (Some((conn, Instant::now())), Commits::default());
+        let last = Numbers { entry: last, fact: last };
         let task = Task::<D> { options, conn, last, woken, fence, recent, tail, figures };
         let end = tokio::sync::Mutex::new(Some(begin(task, queue)?));
         Ok(Writer { jobs: Mutex::new(Some(jobs)), end, committed, timed, pulse })
@@ -192,7 +193,7 @@ struct Task<D: Dialect> {
     options: D::Options,
     /// With the time of its last use. Gone after any doubt about its state; the next batch opens another.
     conn: Option<(D::Connection, Instant)>,
-    last: i64,
+    last: Numbers,
     woken: Woken,
     /// What every transaction begins with, where another process may take this node's name.
     fence: Option<Statement>,
@@ -296,7 +297,7 @@ impl<D: Dialect> Task<D> {
                 let error = failure.answer::<D>();
                 jobs.drain(..).for_each(|job| answered(job, Err(error())));
                 if stored {
-                    self.tail.doubt(self.last);
+                    self.tail.doubt(self.last.fact);
                     self.woken.wake(Wakes::ALL);
                 }
             }

@@ -24,6 +24,7 @@ pub use pods::{Pod, PodWatch, Pods, Sighting};
 pub use speech::{Speech, Utterance};
 pub use store::{
     Entry, Filter, Journal, LATE, LEASE, Load, Peer, Pending, QUIET, Residents, Store, Timer, Unit, Write,
+    part_of,
 };
 pub use vault::Vault;
 pub use voice::VoiceEngine;

@@ -159,6 +159,11 @@ pub struct Residents {
     pub journal: Vec<&'static str>,
 }
 
+/// These columns of a row.
+pub fn part_of(row: &Row, columns: &[&str]) -> Row {
+    columns.iter().filter_map(|name| Some(((*name).to_owned(), row.get(*name)?.clone()))).collect()
+}
+
 #[async_trait]
 pub trait Store: Send + Sync {
     /// The live row, if it is one of `scope`, to look at only: whoever else looks at it may have the same one.
@@ -167,6 +172,17 @@ pub trait Store: Send + Sync {
     /// As [`Store::look`], a copy of one's own.
     async fn get(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Option<Row>> {
         Ok(self.look(resource, scope, id).await?.map(Arc::unwrap_or_clone))
+    }
+
+    /// As [`Store::look`], these columns of it: of a wide row in another process less is to be read.
+    async fn part(
+        &self,
+        resource: &'static Resource,
+        scope: Scope,
+        id: Uuid,
+        columns: &'static [&'static str],
+    ) -> Result<Option<Row>> {
+        Ok(self.look(resource, scope, id).await?.map(|row| part_of(&row, columns)))
     }
 
     /// Live rows of `scope`, newest first, ties by id.

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Duration, timeout};
 
 use super::super::lanes::Lanes;
+use super::known::Known;
 use super::link::Link;
 use super::names::{Topology, short};
 use super::post::{Letter, Post};
@@ -27,10 +28,12 @@ pub(super) struct Publisher {
     pub(super) topology: Arc<Topology>,
     /// A fact of a row is sent when the one before is confirmed: a refusal must not change their order.
     pub(super) lanes: Arc<Lanes>,
+    pub(super) known: Arc<Known>,
 }
 
 impl Publisher {
-    pub(super) async fn publish(&self, event: &Event) -> Result<()> {
+    pub(super) async fn publish(&self, event: &Arc<Event>) -> Result<()> {
+        self.known.here(event);
         let mut place = self.lanes.enter(event.lane());
         let body = serde_json::to_vec(event).map_err(Error::internal)?;
         let exchange = short(&sock::event_exchange(&event.publisher))?;

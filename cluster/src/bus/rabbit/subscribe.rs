@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::lanes::{Lanes, Place};
 use super::attend::Consume;
+use super::known::Known;
 use super::link::closed;
 use super::names::{self, Topology};
-use super::wire;
 
 /// Events of one subscription that are here and not taken. A slow row must not hold up the others.
 const PREFETCH: u16 = 256;
@@ -39,6 +39,7 @@ pub(super) struct Follower {
     pub(super) to: Subscription,
     pub(super) subscriber: Arc<dyn Subscribe>,
     pub(super) topology: Arc<Topology>,
+    pub(super) known: Arc<Known>,
 }
 
 impl Consume for Follower {
@@ -86,10 +87,10 @@ impl Follower {
     ) -> BoxFuture<'static, ()> {
         let queue = self.to.name.clone();
         let slip = Slip { channel: channel.clone(), tag: delivery.delivery_tag };
-        match wire::event(&delivery) {
+        match self.known.read(&delivery) {
             Ok(event) => {
                 let place = lanes.enter(event.lane());
-                let (event, subscriber, stop) = (Arc::new(event), self.subscriber.clone(), stop.clone());
+                let (subscriber, stop) = (self.subscriber.clone(), stop.clone());
                 Taking { place, event, slip, subscriber, queue, stop }.run().boxed()
             }
             Err(error) => {

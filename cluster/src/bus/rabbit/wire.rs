@@ -63,13 +63,18 @@ pub(super) fn only_reads(request: &Result<sock::Request>) -> bool {
     request.as_ref().map_or(true, |request| request.method == "GET")
 }
 
+/// Which fact it is, if it says so without being read.
+pub(super) fn id(delivery: &Delivery) -> Option<Uuid> {
+    let id: Uuid = delivery.properties.message_id().as_ref()?.as_str().parse().ok()?;
+    Some(id).filter(|id| !id.is_nil())
+}
+
 /// An event of VoIPBIN's own services has neither id nor time: it gets the time of receipt, as VoIPBIN's
 /// timeline has it, and an id that lasts until it is delivered again.
 pub(super) fn event(delivery: &Delivery) -> Result<Event, serde_json::Error> {
     let mut event: Event = serde_json::from_slice(&delivery.data)?;
     if event.id.is_nil() {
-        let id = delivery.properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
-        event.id = id.filter(|id: &Uuid| !id.is_nil()).unwrap_or_else(Uuid::now_v7);
+        event.id = id(delivery).unwrap_or_else(Uuid::now_v7);
     }
     if event.time.is_empty() {
         event.time = time::stamp(SystemClock.now());

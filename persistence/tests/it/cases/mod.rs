@@ -43,6 +43,11 @@ pub(crate) fn all() -> Vec<Case> {
         ),
         case("a deleted row is gone", rows::deleted_is_gone),
         case("a foreign scope sees and changes nothing", rows::scopes_are_apart),
+        case("a part of a row holds its columns", rows::parts_of_rows),
+        case(
+            "what a change made of a row is what is read",
+            rows::what_a_change_made_of_a_row_is_what_is_read,
+        ),
         case("a unit is stored whole or not at all", units::all_or_nothing),
         case("a refused unit leaves its neighbours alone", units::neighbours_go_on),
         case("callers may go away", units::callers_may_leave),

@@ -241,3 +241,43 @@ pub(super) async fn scopes_are_apart(store: Arc<dyn Store>) {
     assert_eq!(seen["status"], "up");
     assert_eq!(told(&store).await, ["created", "updated"]);
 }
+
+pub(super) async fn parts_of_rows(store: Arc<dyn Store>) {
+    let mine = Uuid::now_v7();
+    let one = call(mine, 1);
+    write(&store, insert(&one), "created").await.unwrap();
+    let part =
+        async |scope, id| store.part(&CALL, scope, id, &["status", "customer_id", "tags"]).await.unwrap();
+    let expected: Row = ["customer_id", "status", "tags"]
+        .map(|name| (name.to_owned(), one[name].clone()))
+        .into_iter()
+        .collect();
+    assert_eq!(part(Scope::Customer(mine), id(&one)).await, Some(expected));
+    assert_eq!(part(Scope::Customer(Uuid::now_v7()), id(&one)).await, None);
+    assert_eq!(part(Scope::Platform, Uuid::now_v7()).await, None);
+}
+
+pub(super) async fn what_a_change_made_of_a_row_is_what_is_read(store: Arc<dyn Store>) {
+    let one = call(Uuid::now_v7(), 1);
+    write(&store, insert(&one), "created").await.unwrap();
+    for (patch, rev) in
+        [(json!({"status": "up", "tm_ring": "2026-01-02T03:04:05.000006Z"}), 0), (json!({"tags": []}), 1)]
+    {
+        let mut after = get(&store, id(&one)).await.unwrap();
+        after.extend(row(patch.clone()));
+        after.insert("rev".into(), json!(rev + 1));
+        let (patch, after) = (row(patch), Arc::new(after));
+        let change = Write::Update {
+            resource: &CALL,
+            id: id(&one),
+            scope: Scope::Platform,
+            patch,
+            rev,
+            after: Some(after.clone()),
+        };
+        write(&store, change, "updated").await.unwrap();
+        assert_eq!(get(&store, id(&one)).await.as_ref(), Some(&*after));
+        let page = store.list(&CALL, Scope::Platform, &Filter::default(), &Page::of(9, None)).await.unwrap();
+        assert_eq!(page, [Row::clone(&after)], "what is kept is what is stored");
+    }
+}

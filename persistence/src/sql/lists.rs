@@ -15,8 +15,8 @@ use super::statement::Statement;
 
 /// Rows of a list that is kept, at most.
 const FEW: usize = 16;
-/// Lists kept at most. Beyond that all are forgotten and the busy ones come back.
-const MOST: usize = 1024;
+/// Lists kept at most: some 16 MiB of rows at the worst. Beyond that all are forgotten and the busy ones come back.
+const MOST: usize = 256;
 /// A resource of which nothing has changed for so long rarely changes.
 const CALM: Duration = Duration::from_secs(1);
 

@@ -255,6 +255,8 @@ pub(super) async fn parts_of_rows(store: Arc<dyn Store>) {
     assert_eq!(part(Scope::Customer(mine), id(&one)).await, Some(expected));
     assert_eq!(part(Scope::Customer(Uuid::now_v7()), id(&one)).await, None);
     assert_eq!(part(Scope::Platform, Uuid::now_v7()).await, None);
+    let unknown = store.part(&CALL, Scope::Platform, id(&one), &["status", "nope"]).await.unwrap_err();
+    assert_eq!((unknown.status, &*unknown.message), (Status::InvalidArgument, "unknown field nope"));
 }
 
 pub(super) async fn what_a_change_made_of_a_row_is_what_is_read(store: Arc<dyn Store>) {

@@ -12,16 +12,28 @@ async fn linphone(platform: &Platform, number: &str) -> Linphone {
     Linphone::registered(platform.node.voice.local().udp, &realm(platform), number).await
 }
 
+/// Two of them, at the extensions 100 and 200.
+async fn two(platform: &Platform) -> [Linphone; 2] {
+    for number in ["100", "200"] {
+        extension(platform, number).await;
+    }
+    [linphone(platform, "100").await, linphone(platform, "200").await]
+}
+
+async fn stop(platform: Platform, phones: impl IntoIterator<Item = Linphone>) {
+    for phone in phones {
+        phone.stop().await;
+    }
+    platform.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn linphone_calls_another_and_both_hear_each_other() {
     if !installed(&[LINPHONE]) {
         return;
     }
     let platform = Platform::start().await;
-    for number in ["100", "200"] {
-        extension(&platform, number).await;
-    }
-    let (mut alice, mut bob) = (linphone(&platform, "100").await, linphone(&platform, "200").await);
+    let [mut alice, mut bob] = two(&platform).await;
     for caller_hangs_up in [false, true] {
         alice.does(&format!("call sip:200@{}", realm(&platform))).await;
         bob.answers().await;
@@ -36,9 +48,7 @@ async fn linphone_calls_another_and_both_hear_each_other() {
     }
     let calls = all_over(&platform, 4).await;
     assert!(calls.iter().all(|call| call["hangup_reason"] == "normal"), "{calls:?}");
-    alice.stop().await;
-    bob.stop().await;
-    platform.stop().await;
+    stop(platform, [alice, bob]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,10 +57,7 @@ async fn linphone_calls_back_whoever_has_called() {
         return;
     }
     let platform = Platform::start().await;
-    for number in ["100", "200"] {
-        extension(&platform, number).await;
-    }
-    let (mut alice, mut bob) = (linphone(&platform, "100").await, linphone(&platform, "200").await);
+    let [mut alice, mut bob] = two(&platform).await;
     alice.does(&format!("call sip:200@{}", realm(&platform))).await;
     let caller = bob.answers().await;
     bob.hangs_up().await;
@@ -61,9 +68,7 @@ async fn linphone_calls_back_whoever_has_called() {
     alice.hangs_up().await;
     bob.is_hung_up().await;
     all_over(&platform, 4).await;
-    alice.stop().await;
-    bob.stop().await;
-    platform.stop().await;
+    stop(platform, [alice, bob]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,8 +86,7 @@ async fn linphone_calls_a_number_and_its_flow_hangs_up() {
     let calls = all_over(&platform, 1).await;
     assert_eq!((&calls[0]["direction"], &calls[0]["hangup_by"]), (&json!("incoming"), &json!("local")));
     platform.becomes("activeflows", |page| page["result"][0]["status"] == "ended").await;
-    phone.stop().await;
-    platform.stop().await;
+    stop(platform, [phone]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,6 +108,5 @@ async fn linphone_is_called_by_the_api_which_also_hangs_up() {
     phone.is_hung_up().await;
     let calls = all_over(&platform, 1).await;
     assert_eq!((&calls[0]["hangup_by"], &calls[0]["hangup_reason"]), (&json!("local"), &json!("normal")));
-    phone.stop().await;
-    platform.stop().await;
+    stop(platform, [phone]).await;
 }

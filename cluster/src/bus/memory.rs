@@ -1,11 +1,10 @@
 //! The bus of one process: request queues and facts without a broker, as the same bytes.
 //!
 //! Nodes that share a [`Broker`] are as far apart as nodes that share RabbitMQ: whatever does not survive
-//! JSON does not arrive. A fact that does not leave its node is handed over as it is. Unlike RabbitMQ it keeps nothing for those who are away: an event that is published
-//! while a queue has no subscriber is lost to it, so subscribe before the outbox is drained.
+//! JSON does not arrive. A fact that does not leave its node is handed over as it is. Unlike RabbitMQ it keeps nothing
+//! for those who are away: an event that is published while a queue has no subscriber is lost to it, so subscribe before
+//! the outbox is drained.
 
-mod events;
-mod fact;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -22,8 +21,8 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use events::Subscribed;
-use fact::Fact;
+use super::fact::Fact;
+use super::subscriptions::Subscriptions;
 use requests::Queue;
 
 /// Events that a slow watcher may be behind before it loses the oldest and is told so.
@@ -35,7 +34,7 @@ pub struct Broker(Arc<Shared>);
 
 struct Shared {
     queues: Mutex<HashMap<String, Queue>>,
-    subscriptions: Mutex<HashMap<String, Arc<Subscribed>>>,
+    subscriptions: Arc<Subscriptions>,
     live: broadcast::Sender<Arc<Event>>,
     tasks: TaskTracker,
 }
@@ -44,7 +43,7 @@ impl Default for Broker {
     fn default() -> Self {
         Broker(Arc::new(Shared {
             queues: Mutex::default(),
-            subscriptions: Mutex::default(),
+            subscriptions: Arc::default(),
             live: broadcast::Sender::new(WATCHED),
             tasks: TaskTracker::new(),
         }))
@@ -71,15 +70,13 @@ impl Bus for MemoryBus {
     async fn publish(&self, event: Arc<Event>) -> Result<()> {
         // Places in the lanes are taken here, before the first wait: the order of calls is the order of
         // deliveries. A send without watchers fails, which is no failure.
-        let lane = event.lane();
-        let mut lanes: Vec<_> =
-            self.broker.subscriptions().values().filter_map(|all| all.enter(&event, lane)).collect();
+        let mut lanes = self.broker.0.subscriptions.enter(&event, |_| false);
         let fact = Fact::new(self.connection, event);
         if self.broker.0.live.receiver_count() > 0 {
             let _ = self.broker.0.live.send(fact.abroad()?);
         }
         let done = join_all(lanes.iter_mut().map(|lane| lane.deliver(&fact))).await;
-        done.into_iter().collect()
+        done.into_iter().try_for_each(|done| done.map(drop))
     }
 
     async fn ask(&self, queue: &str, request: sock::Request) -> Result<sock::Response> {
@@ -96,7 +93,7 @@ impl Bus for MemoryBus {
         to: &Subscription,
         subscriber: Arc<dyn Subscribe>,
     ) -> Result<Box<dyn Send + Sync>> {
-        Ok(Box::new(events::Member::join(&self.broker, self.connection, &to.name, subscriber)))
+        Ok(Box::new(self.broker.0.subscriptions.join(&to.name, self.connection, subscriber)))
     }
 
     async fn watch(&self) -> Result<broadcast::Receiver<Arc<Event>>> {
@@ -115,19 +112,10 @@ impl Bus for MemoryBus {
 
 impl Broker {
     fn queues(&self) -> MutexGuard<'_, HashMap<String, Queue>> {
-        held(&self.0.queues)
-    }
-
-    fn subscriptions(&self) -> MutexGuard<'_, HashMap<String, Arc<Subscribed>>> {
-        held(&self.0.subscriptions)
+        self.0.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tasks(&self) -> &TaskTracker {
         &self.0.tasks
     }
-}
-
-/// Every change under these locks is a single step, so a panic elsewhere leaves nothing half done.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,9 +1,11 @@
 //! Backends of the bus. What crosses one is always the wire form, also between nodes of one process.
 
 mod answer;
+mod fact;
 mod lanes;
 pub mod memory;
 pub mod rabbit;
+mod subscriptions;
 
 use std::sync::Arc;
 

@@ -12,6 +12,7 @@ mod known;
 mod line;
 mod link;
 mod names;
+mod nearby;
 mod post;
 mod publish;
 mod recess;
@@ -36,10 +37,10 @@ use tokio_util::task::TaskTracker;
 use asks::Asks;
 use attend::attend;
 use attendance::Attendance;
+use known::Known;
 use line::Line;
 use link::{Address, Link, Maker};
 use names::Topology;
-use post::Post;
 use publish::Publisher;
 use waiting::Waiting;
 
@@ -57,6 +58,7 @@ pub struct RabbitBus {
     asks: Asks,
     publisher: Publisher,
     topology: Arc<Topology>,
+    known: Arc<Known>,
     served: serve::Served,
     live: broadcast::Sender<Arc<Event>>,
     watching: Mutex<Option<(watch::Term, DropGuard)>>,
@@ -83,18 +85,25 @@ impl RabbitBus {
         let attendance = Arc::new(Attendance::new(speak.clone()));
         let line = Line::start(&speak, &topology, (&waiting, &attendance), &tasks, &stop);
         let asks = Asks { line, waiting, attendance };
-        let publisher = Publisher {
-            link: speak.clone(),
-            post: Post::start(&speak, &topology, &tasks, &stop),
-            topology: topology.clone(),
-            lanes: Arc::default(),
-            known: Arc::default(),
-        };
+        let publisher = Publisher::start(&speak, &topology, &tasks, &stop);
         opened(asks.line.open(), Option::is_some).await?;
         opened(publisher.post.ready(), |ready| *ready).await?;
         let (live, watching, _end) = (broadcast::Sender::new(WATCHED), Mutex::default(), end);
-        let served = serve::Served::default();
-        Ok(RabbitBus { speak, hear, asks, publisher, topology, served, live, watching, tasks, stop, _end })
+        let (known, served) = (Arc::default(), serve::Served::default());
+        Ok(RabbitBus {
+            speak,
+            hear,
+            asks,
+            publisher,
+            topology,
+            known,
+            served,
+            live,
+            watching,
+            tasks,
+            stop,
+            _end,
+        })
     }
 
     async fn consume(&self, link: &Link, consumer: impl attend::Consume) -> Result<DropGuard> {
@@ -128,9 +137,12 @@ impl Bus for RabbitBus {
         subscriber: Arc<dyn Subscribe>,
     ) -> Result<Box<dyn Send + Sync>> {
         names::short(&subscription(&to.name))?;
-        let (topology, known) = (self.topology.clone(), self.publisher.known.clone());
-        let follower = subscribe::Follower { to: to.clone(), subscriber, topology, known };
-        Ok(Box::new(self.consume(&self.hear, follower).await?))
+        let (topology, known) = (self.topology.clone(), self.known.clone());
+        let follower =
+            subscribe::Follower { to: to.clone(), subscriber: subscriber.clone(), topology, known };
+        let consumer = self.consume(&self.hear, follower).await?;
+        // dropped in this order: what it may not get here any more it still may get from its queue
+        Ok(Box::new((self.publisher.nearby.join(&to.name, subscriber), consumer)))
     }
 
     async fn watch(&self) -> Result<broadcast::Receiver<Arc<Event>>> {

@@ -1,5 +1,4 @@
-//! Facts that are on this node right now, so that one that comes by way of several queues is read once, and one of this
-//! node's own not at all.
+//! Facts of other nodes that are on this one right now, so that one that comes by way of several queues is read once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -28,7 +27,7 @@ impl Known {
     }
 
     /// A fact is here as long as somebody holds it.
-    pub(super) fn here(&self, event: &Arc<Event>) {
+    fn here(&self, event: &Arc<Event>) {
         let mut facts = self.facts();
         if facts.len() >= MOST {
             facts.retain(|_, fact| fact.strong_count() > 0);
@@ -50,6 +49,8 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use lapin::BasicProperties;
 
     use super::*;
@@ -70,7 +71,7 @@ mod tests {
     #[test]
     fn a_fact_is_read_once_while_it_is_here() {
         let (known, fact) = (Known::default(), event(Uuid::from_u128(1)));
-        let named = || delivery(wire::of_event(&fact), &fact);
+        let named = || delivery(wire::of_event(&fact, &BTreeSet::new()), &fact);
         let first = known.read(&named()).expect("an event");
         assert!(Arc::ptr_eq(&first, &known.read(&named()).expect("an event")));
         drop(first);

@@ -7,11 +7,13 @@ use protocol::ports::Subscription;
 use protocol::{Error, Event, Result, sock};
 use tokio::sync::oneshot;
 use tokio::time::{Duration, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::super::lanes::Lanes;
-use super::known::Known;
 use super::link::Link;
 use super::names::{Topology, short};
+use super::nearby::{Names, Nearby};
 use super::post::{Letter, Post};
 use super::wire;
 
@@ -23,33 +25,63 @@ const CONFIRM_LIMIT: Duration = Duration::from_secs(10);
 const DECLARE_LIMIT: Duration = Duration::from_secs(30);
 
 pub(super) struct Publisher {
-    pub(super) link: Link,
+    link: Link,
     pub(super) post: Post,
-    pub(super) topology: Arc<Topology>,
+    topology: Arc<Topology>,
     /// A fact of a row is sent when the one before is confirmed: a refusal must not change their order.
-    pub(super) lanes: Arc<Lanes>,
-    pub(super) known: Arc<Known>,
+    lanes: Arc<Lanes>,
+    pub(super) nearby: Nearby,
 }
 
 impl Publisher {
+    pub(super) fn start(
+        link: &Link,
+        topology: &Arc<Topology>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Publisher {
+        let post = Post::start(link, topology, tasks, stop);
+        let (link, topology) = (link.clone(), topology.clone());
+        Publisher { link, post, topology, lanes: Arc::default(), nearby: Nearby::default() }
+    }
+
     pub(super) async fn publish(&self, event: &Arc<Event>) -> Result<()> {
-        self.known.here(event);
-        let mut place = self.lanes.enter(event.lane());
-        let body = serde_json::to_vec(event).map_err(Error::internal)?;
-        let exchange = short(&sock::event_exchange(&event.publisher))?;
+        self.link.now()?;
+        let (mut round, mut place) = (self.nearby.begin(event), self.lanes.enter(event.lane()));
         place.turn().await?;
-        let sent = timeout(CONFIRM_LIMIT, self.send(exchange, body, event));
-        sent.await.unwrap_or_else(|_| Err(Error::lost("the broker does not confirm the event")))?;
+        let left_out = round.left_out();
+        let (told, taken) = tokio::join!(self.tell(event, left_out.as_ref()), round.deliver());
+        if let (Ok(()), Some(left_out)) = (&told, left_out) {
+            round.told(left_out);
+        }
+        let outcome = told.and(taken);
+        self.nearby.end(event, round, outcome.is_ok());
+        outcome?;
         place.done();
         Ok(())
     }
 
-    async fn send(&self, exchange: ShortString, body: Vec<u8>, event: &Event) -> Result<()> {
+    /// Has the broker hand it on to everybody else.
+    async fn tell(&self, event: &Event, left_out: Option<&Names>) -> Result<()> {
+        let Some(left_out) = left_out else { return Ok(()) };
+        let exchange = short(&sock::event_exchange(&event.publisher))?;
+        let body = serde_json::to_vec(event).map_err(Error::internal)?;
+        let sent = timeout(CONFIRM_LIMIT, self.send(exchange, body, event, left_out));
+        sent.await.unwrap_or_else(|_| Err(Error::lost("the broker does not confirm the event")))
+    }
+
+    async fn send(
+        &self,
+        exchange: ShortString,
+        body: Vec<u8>,
+        event: &Event,
+        left_out: &Names,
+    ) -> Result<()> {
         if !self.topology.knows(&event.publisher) {
             self.declare(&[&event.publisher], &[]).await?;
         }
         let (fate, confirmed) = oneshot::channel();
-        let properties = wire::of_event(event);
+        let properties = wire::of_event(event, left_out);
         self.post.send(Letter { exchange, key: wire::key_of(event), body, properties, fate })?;
         match confirmed.await {
             Ok(true) => Ok(()),

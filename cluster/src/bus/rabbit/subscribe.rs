@@ -25,6 +25,7 @@ use super::attend::Consume;
 use super::known::Known;
 use super::link::closed;
 use super::names::{self, Topology};
+use super::wire;
 
 /// Events of one subscription that are here and not taken. A slow row must not hold up the others.
 const PREFETCH: u16 = 256;
@@ -66,7 +67,11 @@ impl Consume for Follower {
                 () = stop.cancelled() => break,
                 Some(_) = work.join_next() => {}
                 delivery = deliveries.next() => {
-                    work.spawn(self.take(&channel, &lanes, delivery.ok_or_else(closed)??, stop));
+                    let delivery = delivery.ok_or_else(closed)??;
+                    match wire::is_seen_to(&delivery, &self.to.name) {
+                        true => Slip::of(&channel, &delivery).taken().await,
+                        false => _ = work.spawn(self.take(&channel, &lanes, delivery, stop)),
+                    }
                 }
             }
         }
@@ -86,7 +91,7 @@ impl Follower {
         stop: &CancellationToken,
     ) -> BoxFuture<'static, ()> {
         let queue = self.to.name.clone();
-        let slip = Slip { channel: channel.clone(), tag: delivery.delivery_tag };
+        let slip = Slip::of(channel, &delivery);
         match self.known.read(&delivery) {
             Ok(event) => {
                 let place = lanes.enter(event.lane());
@@ -154,6 +159,10 @@ struct Slip {
 }
 
 impl Slip {
+    fn of(channel: &Channel, delivery: &Delivery) -> Self {
+        Slip { channel: channel.clone(), tag: delivery.delivery_tag }
+    }
+
     async fn taken(&self) {
         let _ = self.channel.basic_ack(self.tag, BasicAckOptions::default()).await;
     }

@@ -2,13 +2,14 @@
 
 use lapin::BasicProperties;
 use lapin::message::Delivery;
-use lapin::types::ShortString;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use protocol::ports::{Clock as _, SystemClock};
 use protocol::{Event, Result, sock, time};
 use tokio::time::Duration;
 use uuid::Uuid;
 
 use super::super::answer::patience;
+use super::nearby::Names;
 
 /// What VoIPBIN puts on everything, JSON or not.
 const TEXT: &str = "text/plain";
@@ -17,11 +18,31 @@ const PERSISTENT: u8 = 2;
 /// RabbitMQ's own: a reply to it goes straight to the channel that asked.
 pub(super) const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
-pub(super) fn of_event(event: &Event) -> BasicProperties {
-    BasicProperties::default()
+/// The header of a fact that names the subscriptions which need not read it: its node sees to them.
+const SEEN_TO: &str = "branchline-seen-to";
+
+pub(super) fn of_event(event: &Event, seen_to: &Names) -> BasicProperties {
+    let properties = BasicProperties::default()
         .with_content_type(TEXT.into())
         .with_delivery_mode(PERSISTENT)
-        .with_message_id(event.id.to_string().into())
+        .with_message_id(event.id.to_string().into());
+    if seen_to.is_empty() {
+        return properties;
+    }
+    let names: Vec<_> = seen_to.iter().map(|name| AMQPValue::LongString(name.as_str().into())).collect();
+    let mut headers = FieldTable::default();
+    headers.insert(SEEN_TO.into(), AMQPValue::FieldArray(names.into()));
+    properties.with_headers(headers)
+}
+
+/// Does the node that published it see to this subscription?
+pub(super) fn is_seen_to(delivery: &Delivery, subscription: &str) -> bool {
+    let headers = delivery.properties.headers().as_ref();
+    let names = headers.and_then(|headers| headers.inner().get(SEEN_TO)).and_then(AMQPValue::as_array);
+    let is_it = |name: &AMQPValue| {
+        name.as_long_string().is_some_and(|name| name.as_bytes() == subscription.as_bytes())
+    };
+    names.is_some_and(|names| names.as_slice().iter().any(is_it))
 }
 
 /// Its type. What VoIPBIN's services publish has none, and what names no resource is theirs also when it is

@@ -3,6 +3,7 @@
 mod acks;
 pub(crate) mod broker;
 mod faults;
+mod nearby;
 mod nodes;
 mod order;
 pub(crate) mod peers;

@@ -149,8 +149,13 @@ impl Program {
 
     /// What `branchline calls` shows.
     pub(crate) async fn live_calls(&self) -> String {
+        self.says(&["calls"]).await
+    }
+
+    /// What the program says of the nodes that this one knows.
+    pub(crate) async fn says(&self, what: &[&str]) -> String {
         let folder = self.folder.display().to_string();
-        let asked = command().args(["calls", "--data", &folder, "--grpc", &self.grpc.to_string()]).output();
+        let asked = command().args(what).args(["--data", &folder, "--grpc", &self.grpc.to_string()]).output();
         let answer = asked.await.unwrap();
         assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
         String::from_utf8_lossy(&answer.stdout).into_owned()

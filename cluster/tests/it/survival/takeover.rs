@@ -104,6 +104,39 @@ async fn whoever_has_asked_a_call_on_its_node_reaches_it_on_the_next() {
     pair.stop().await;
 }
 
+/// How many actors an operator sees under this name, anywhere below.
+fn actors(tree: &Value, of: &str) -> usize {
+    let children = tree["children"].as_array().unwrap();
+    match tree["name"] == of {
+        true => children.len(),
+        false => children.iter().map(|child| actors(child, of)).sum(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_from_a_call_is_done_on_the_node_of_the_call() {
+    let Some(pair) = Pair::start(&[]).await else { return };
+    let market = Market::open(pair.first.operator.clone(), pair.first.api.clone()).await;
+    let carrier = switch().await;
+    market.carrier(carrier.local().udp, 1).await;
+    market.pay(1.0).await;
+    let wait = json!([{"type": "sleep", "option": {"duration": 600_000}}]);
+    for through in [&pair.first, &pair.second] {
+        for _ in 0..2 {
+            through.api.row("calls", to(CALLED, wait.clone())).await;
+            carrier.answer(rings(&carrier).await).await.unwrap();
+        }
+    }
+    pair.first.api.becomes("calls", |page| all_are(page, 4, "progressing")).await;
+    for node in ["survivor", "second"] {
+        let said = pair.first.says(&["tree", "--only", node, "--json"]).await;
+        let nodes: Value = serde_json::from_str(&said).unwrap();
+        let live = ["calls", "activeflows"].map(|of| actors(&nodes[0]["tree"], of));
+        assert_eq!(live, [2, 2], "{node}");
+    }
+    pair.stop().await;
+}
+
 async fn presses(phone: &Phone, leg: LegId, digit: &str) {
     loop {
         // one that has been hung up presses nothing any more

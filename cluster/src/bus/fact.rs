@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 pub(super) struct Fact {
     event: Arc<Event>,
-    /// The connection that it came in by.
     by: Uuid,
     /// As it is after its way over the wire. Nobody on another connection wants most facts of a lone node.
     abroad: OnceLock<Arc<Event>>,
@@ -16,6 +15,11 @@ pub(super) struct Fact {
 impl Fact {
     pub(super) fn new(by: Uuid, event: Arc<Event>) -> Self {
         Fact { event, by, abroad: OnceLock::new() }
+    }
+
+    /// The connection that it came in by.
+    pub(super) fn by(&self) -> Uuid {
+        self.by
     }
 
     /// What somebody on this connection gets.

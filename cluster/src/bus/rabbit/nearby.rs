@@ -1,0 +1,116 @@
+//! Facts for domains of their own node: handed over here, and not by way of the broker.
+//!
+//! So a node does the work that follows from its facts, and what follows from a call is done where the call is; nodes
+//! that share a domain share that work as they share its requests. Other domains, and whoever else listens to the
+//! exchange, get the message of the fact; it names the subscriptions that need not read it. Nothing depends on this
+//! node for longer than its outbox: a fact leaves that only when the broker has it and everybody here has taken it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::join_all;
+use protocol::ports::Subscribe;
+use protocol::{Error, Event, Result, Status};
+use uuid::Uuid;
+
+use super::super::fact::Fact;
+use super::super::subscriptions::{Lane, Member, Subscriptions};
+
+/// Facts of which a part is done that are remembered. An outbox has fewer under way; beyond it facts come twice.
+const MOST: usize = 4096;
+
+/// Names of subscriptions.
+pub(super) type Names = BTreeSet<String>;
+
+#[derive(Default)]
+pub(super) struct Nearby {
+    subscriptions: Arc<Subscriptions>,
+    begun: Mutex<HashMap<Uuid, Begun>>,
+}
+
+/// What was done for a fact that is not done yet: when it is published again, nobody has it twice.
+#[derive(Clone, Default)]
+struct Begun {
+    /// Whom the message leaves out that the broker has.
+    told: Option<Names>,
+    taken: Names,
+    /// Who refused it for good, here. Offered by way of its queue, and refused again, it gets to the dead letters.
+    refused: Names,
+}
+
+impl Nearby {
+    /// Takes part until the member is dropped.
+    pub(super) fn join(&self, name: &str, subscriber: Arc<dyn Subscribe>) -> Member {
+        self.subscriptions.join(name, Uuid::nil(), subscriber)
+    }
+
+    /// Takes the fact's place in the lanes of all who are to have it here. The order of calls is the order of deliveries.
+    pub(super) fn begin(&self, event: &Arc<Event>) -> Round {
+        let begun = self.begun().get(&event.id).cloned().unwrap_or_default();
+        let is_done = |name: &str| begun.taken.contains(name) || begun.refused.contains(name);
+        let lanes = self.subscriptions.enter(event, is_done);
+        Round { fact: Fact::new(Uuid::nil(), event.clone()), lanes, begun }
+    }
+
+    pub(super) fn end(&self, event: &Event, round: Round, is_done: bool) {
+        let mut begun = self.begun();
+        if is_done {
+            begun.remove(&event.id);
+            return;
+        }
+        if begun.len() >= MOST {
+            begun.clear();
+        }
+        begun.insert(event.id, round.begun);
+    }
+
+    fn begun(&self) -> MutexGuard<'_, HashMap<Uuid, Begun>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One publication of a fact.
+pub(super) struct Round {
+    fact: Fact,
+    lanes: Vec<Lane>,
+    begun: Begun,
+}
+
+impl Round {
+    /// Whom the message must leave out: those who have the fact or get it here. `None`: the broker has such a message.
+    pub(super) fn left_out(&self) -> Option<Names> {
+        let here = self.lanes.iter().map(|lane| lane.name().to_owned());
+        let seen_to: Names = self.begun.taken.iter().cloned().chain(here).collect();
+        match &self.begun.told {
+            Some(told) if told.is_subset(&seen_to) => None,
+            _ => Some(seen_to),
+        }
+    }
+
+    pub(super) fn told(&mut self, left_out: Names) {
+        self.begun.told = Some(left_out);
+    }
+
+    /// Every one of them takes it, or there is an error: the first one's.
+    pub(super) async fn deliver(&mut self) -> Result<()> {
+        let Round { fact, lanes, begun } = self;
+        let done = join_all(lanes.iter_mut().map(|lane| lane.deliver(fact))).await;
+        let mut outcome = Ok(());
+        for (lane, done) in lanes.iter().zip(done) {
+            let name = lane.name().to_owned();
+            let failure = match done {
+                Ok(true) => {
+                    begun.taken.insert(name);
+                    continue;
+                }
+                Ok(false) => Error::unavailable(format!("{name} has just left")),
+                Err(error) => error,
+            };
+            if failure.status != Status::Unavailable {
+                begun.refused.insert(name);
+            }
+            outcome = outcome.and(Err(failure));
+        }
+        outcome
+    }
+}

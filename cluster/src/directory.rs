@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use actors::kernel::Mailbox;
 use async_trait::async_trait;
-use protocol::ports::{Bus, Dispatch, Serve, ask_row};
+use protocol::ports::{Bus, Dispatch, Serve, ask_row, part_of};
 use protocol::{Catalog, Context, Error, Op, Request, Resource, Result, Row, catalog, sock};
 use serde_json::Value;
 use uuid::Uuid;
@@ -71,6 +71,19 @@ impl Dispatch for Directory {
         match &self.place(resource)?.here {
             Some(mailbox) => mailbox.look(resource, id, by).await,
             None => ask_row(self, resource, id, by).await,
+        }
+    }
+
+    async fn part(
+        &self,
+        resource: &'static Resource,
+        id: Uuid,
+        columns: &'static [&'static str],
+        by: &Context,
+    ) -> Result<Row> {
+        match &self.place(resource)?.here {
+            Some(mailbox) => mailbox.part(resource, id, columns, by).await,
+            None => Ok(part_of(&*ask_row(self, resource, id, by).await?, columns)),
         }
     }
 

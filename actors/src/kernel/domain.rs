@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use protocol::ports::{Deps, Residents, Subscription};
 use protocol::{
-    Command, Context, Entry, Error, Event, Method, Mount, Op, Request, Resource, Result, Row, Scope, Verb,
-    event, sock,
+    Command, Context, Entry, Error, Event, Method, Mount, Op, Request, Resource, Result, Row, Verb, event,
+    sock,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -327,10 +327,6 @@ impl Domain {
         self.handlers.get(&(request.resource.name, slot))
     }
 
-    pub(super) async fn look(&self, resource: &'static Resource, scope: Scope, id: Uuid) -> Result<Arc<Row>> {
-        self.rows(resource).look(scope, id).await
-    }
-
     /// Boxed, because it is large: a worker and whoever asks would carry the room for it from hand to hand.
     pub(super) fn serve(&self, request: Request, handler: Option<&Handler>) -> BoxFuture<'_, Result<Value>> {
         match handler {
@@ -343,7 +339,7 @@ impl Domain {
         self.rows(request.resource).serve(request).await
     }
 
-    fn rows(&self, resource: &'static Resource) -> Rows<'_> {
+    pub(super) fn rows(&self, resource: &'static Resource) -> Rows<'_> {
         Rows { publisher: self.name, resource, deps: &self.deps }
     }
 

@@ -123,11 +123,28 @@ impl Mailbox {
 
     /// As [`Mailbox::ask`] for one row, to look at only.
     pub async fn look(&self, resource: &'static Resource, id: Uuid, by: &Context) -> Result<Arc<Row>> {
-        let counted = self.counted(async {
+        let rows = self.0.domain.rows(resource);
+        self.counted(async {
             let _credit = self.credit()?;
-            self.row(resource, id, by).await
-        });
-        counted.await
+            self.at_once(by.deadline, rows.look(by.scope, id)).await
+        })
+        .await
+    }
+
+    /// As [`Mailbox::look`], these columns of it.
+    pub async fn part(
+        &self,
+        resource: &'static Resource,
+        id: Uuid,
+        columns: &'static [&'static str],
+        by: &Context,
+    ) -> Result<Row> {
+        let rows = self.0.domain.rows(resource);
+        self.counted(async {
+            let _credit = self.credit()?;
+            self.at_once(by.deadline, rows.part(by.scope, id, columns)).await
+        })
+        .await
     }
 
     pub(super) fn figures(&self) -> &Figures {
@@ -167,7 +184,8 @@ impl Mailbox {
     async fn answer(&self, request: Request, credit: OwnedSemaphorePermit) -> Result<Value> {
         let deadline = request.context.deadline;
         if let Op::Get(id) = request.op {
-            let row = Box::pin(self.row(request.resource, id, &request.context)).await?;
+            let rows = self.0.domain.rows(request.resource);
+            let row = Box::pin(self.at_once(deadline, rows.look(request.context.scope, id))).await?;
             return Ok(Value::Object(Arc::unwrap_or_clone(row)));
         }
         let handler = match self.0.domain.handler(&request) {
@@ -188,10 +206,10 @@ impl Mailbox {
     }
 
     /// One row is there at once or takes one short question to the store, so the way to a worker would cost more.
-    async fn row(&self, resource: &'static Resource, id: Uuid, by: &Context) -> Result<Arc<Row>> {
-        drop(self.0.faults.pass(Message::Request, by.deadline).await?);
+    async fn at_once<T>(&self, deadline: Instant, look: impl Future<Output = Result<T>>) -> Result<T> {
+        drop(self.0.faults.pass(Message::Request, deadline).await?);
         self.is_up_or_why()?;
-        self.in_place(by.deadline, self.0.domain.look(resource, by.scope, id)).await
+        self.in_place(deadline, look).await
     }
 
     /// Does work that takes no worker, in the task of its caller.

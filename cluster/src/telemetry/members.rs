@@ -3,9 +3,8 @@
 //! So a span that learns one more field only has it written behind the others. `JsonFields` would read and write
 //! all of them anew, for every request that is served.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::span::Record;
@@ -39,19 +38,54 @@ struct Pen<'w> {
 }
 
 impl Pen<'_> {
-    fn put(&mut self, field: &Field, value: impl Serialize) {
-        let (name, value) = (serde_json::to_string(field.name()), serde_json::to_string(&value));
-        let (Ok(name), Ok(value)) = (name, value) else { return };
-        self.outcome = self.outcome.and_then(|()| write!(self.to, "{name}:{value},"));
+    /// What stands as it is in JSON.
+    fn put(&mut self, field: &Field, value: impl fmt::Display) {
+        self.write(field, |to| write!(to, "{value}"));
+    }
+
+    fn put_text(&mut self, field: &Field, text: fmt::Arguments<'_>) {
+        self.write(field, |to| {
+            to.write_char('"')?;
+            Escaped(to).write_fmt(text)?;
+            to.write_char('"')
+        });
+    }
+
+    fn write(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        let to = &mut self.to;
+        let member = || {
+            to.write_char('"')?;
+            Escaped(to).write_str(field.name())?;
+            to.write_str("\":")?;
+            value(to)?;
+            to.write_char(',')
+        };
+        self.outcome = self.outcome.and_then(|()| member());
+    }
+}
+
+/// Text between the quotes of JSON (RFC 8259, 7), as it comes.
+struct Escaped<'t, 'w>(&'t mut Writer<'w>);
+
+impl fmt::Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some(at) = rest.find(|char| matches!(char, '"' | '\\' | '\0'..' ')) {
+            let (plain, odd) = rest.split_at(at);
+            self.0.write_str(plain)?;
+            write!(self.0, "\\u{:04x}", odd.as_bytes()[0])?;
+            rest = &odd[1..];
+        }
+        self.0.write_str(rest)
     }
 }
 
 impl Visit for Pen<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
+        self.put_text(field, format_args!("{value:?}"));
     }
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        self.put_text(field, format_args!("{value}"));
     }
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.put(field, value);
@@ -63,6 +97,23 @@ impl Visit for Pen<'_> {
         self.put(field, value);
     }
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value);
+        match value.is_finite() {
+            true => self.put(field, value),
+            false => self.put(field, "null"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_a_string_of_json_whatever_is_in_it() {
+        for odd in ["", "plain", "\"", "a\"b\\c\nd\te\0f\u{1f} g", "ä\u{1F600}\"\u{7f}\u{2028}"] {
+            let mut text = String::new();
+            Escaped(&mut Writer::new(&mut text)).write_str(odd).expect("a string takes all");
+            assert_eq!(serde_json::from_str::<String>(&format!("\"{text}\"")).expect("JSON"), odd);
+        }
     }
 }

@@ -209,9 +209,10 @@ impl<D: Dialect> Store for SqlStore<D> {
         id: Uuid,
         columns: &'static [&'static str],
     ) -> Result<Option<Row>> {
-        // a column that is not there is refused, whoever answers
-        let statement = Statement::part(resource, columns, id, scope)?;
+        // whoever answers
+        statement::all_known(resource, columns)?;
         if self.recent.is_none() {
+            let statement = Statement::part(resource, columns, id, scope);
             return Ok(self.reader.part(resource, columns, statement).await?.pop());
         }
         let row = self.look(resource, scope, id).await?;

@@ -27,6 +27,11 @@ pub(crate) struct Statement {
     pub(crate) adds: bool,
 }
 
+/// A column that is not there is an error.
+pub(super) fn all_known(resource: &Resource, columns: &[&str]) -> Result<()> {
+    columns.iter().find(|name| resource.field(name).is_none()).map_or(Ok(()), |name| Err(unknown(name)))
+}
+
 impl Statement {
     pub(crate) fn new(sql: impl Into<Cow<'static, str>>) -> Self {
         Statement { sql: sql.into(), values: Vec::new(), is_of_one: false, adds: false }
@@ -137,11 +142,8 @@ impl Statement {
         columns: &'static [&'static str],
         id: Uuid,
         scope: Scope,
-    ) -> Result<Self> {
-        match columns.iter().find(|name| resource.field(name).is_none()) {
-            Some(name) => Err(unknown(name)),
-            None => Ok(Self::new(selected(resource, columns, live(scope))).of_one().by_key(id, scope)),
-        }
+    ) -> Self {
+        Self::new(selected(resource, columns, live(scope))).of_one().by_key(id, scope)
     }
 
     /// Newest first, ties by id.

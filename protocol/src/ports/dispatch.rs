@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::store::part_of;
 use crate::{Context, Error, Op, Request, Resource, Result, Row};
 
 #[async_trait]
@@ -17,6 +18,17 @@ pub trait Dispatch: Send + Sync {
     /// As [`Dispatch::ask`] for one row, to look at only: it may be shared with others who look at it.
     async fn look(&self, resource: &'static Resource, id: Uuid, by: &Context) -> Result<Arc<Row>> {
         ask_row(self, resource, id, by).await
+    }
+
+    /// As [`Dispatch::look`], these columns of it.
+    async fn part(
+        &self,
+        resource: &'static Resource,
+        id: Uuid,
+        columns: &'static [&'static str],
+        by: &Context,
+    ) -> Result<Row> {
+        Ok(part_of(&*ask_row(self, resource, id, by).await?, columns))
     }
 
     /// As [`Dispatch::ask`], to the domain of the resource on this one node: its item lives there.

@@ -90,7 +90,7 @@ start_broker() {
     RABBITMQ_NODE_PORT=$port RABBITMQ_DIST_PORT=$distribution RABBITMQ_MNESIA_BASE="$folder/broker/data" \
     RABBITMQ_LOG_BASE="$folder/broker/log" RABBITMQ_ENABLED_PLUGINS_FILE="$folder/broker/plugins" \
     RABBITMQ_PID_FILE="$folder/broker/pid" RABBITMQ_CONF_ENV_FILE=/dev/null \
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none' \
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1}' \
     setsid rabbitmq-server >"$folder/broker.log" 2>&1 &
   server_pids+=($!)
 }

@@ -1,5 +1,5 @@
 //! Calls on one node with a database, a cache and a broker, against the same calls shared by two such nodes:
-//! processor time of the nodes for one call.
+//! processor time of the nodes for one call. A third side is one node with as many calls as each of the two has.
 //!
 //! The flow and the caller are those of the bench `calls`. The second node lives in its own rounds only.
 //! `--rate 20`, of both callers together a second, and `--rounds 4` are the defaults.
@@ -41,8 +41,8 @@ impl Bench {
         Ok(Bench { servers, folder, first, rate: asked("--rate", RATE)? })
     }
 
-    async fn alone(&self) -> Result<Measured> {
-        side::round(&[&self.first], self.rate, &self.folder).await
+    async fn alone(&self, rate: u32) -> Result<Measured> {
+        side::round(&[&self.first], rate, &self.folder).await
     }
 
     async fn shared(&self) -> Result<Measured> {
@@ -54,30 +54,38 @@ impl Bench {
     }
 }
 
-/// Of what `figure` says about the two sides' rounds, taken in pairs.
-fn ratio(sides: &[Vec<Measured>], figure: impl Fn(&Measured) -> f64) -> Spread {
-    Spread::of(sides[1].iter().zip(&sides[0]).map(|(two, one)| figure(two) / figure(one)))
+/// The sides in their order.
+const ONE: usize = 0;
+const TWO: usize = 1;
+const HALF: usize = 2;
+
+/// Of what `figure` says about the rounds of two nodes and those of `one`, taken in pairs.
+fn ratio(sides: &[Vec<Measured>], one: usize, figure: impl Fn(&Measured) -> f64) -> Spread {
+    Spread::of(sides[TWO].iter().zip(&sides[one]).map(|(two, one)| figure(two) / figure(one)))
 }
 
 fn show(sides: &[Vec<Measured>]) {
     let idle = |side: usize, node: usize| Spread::of(sides[side].iter().map(|round| round.idle[node] * 1e3));
     println!("\nCPU ms a second when idle");
-    println!("one node                           {}", idle(0, 0));
-    println!("two nodes, the first               {}", idle(1, 0));
-    println!("two nodes, the second              {}", idle(1, 1));
+    println!("one node                           {}", idle(ONE, 0));
+    println!("two nodes, the first               {}", idle(TWO, 0));
+    println!("two nodes, the second              {}", idle(TWO, 1));
     let rounds = |side: usize| sides[side].iter().map(|measured| measured.round).collect::<Vec<_>>();
-    let calls: u64 = rounds(0).iter().map(|round| round.units).sum();
+    let calls: u64 = rounds(ONE).iter().map(|round| round.units).sum();
     print_head(&format!("{calls} calls each, all succeeded"));
-    print_side("one node", &rounds(0));
-    print_side("two nodes, together", &rounds(1));
-    let part = sides[1].iter().map(|round| 100.0 * round.spent[1] / round.spent.iter().sum::<f64>());
+    print_side("one node", &rounds(ONE));
+    print_side("two nodes, together", &rounds(TWO));
+    print_side("one node, half of the calls", &rounds(HALF));
+    let part = sides[TWO].iter().map(|round| 100.0 * round.spent[1] / round.spent.iter().sum::<f64>());
     println!("percent of it that the second used: {}", Spread::of(part));
-    println!("CPU ratio, at most 1.18:            {}", ratio(sides, |round| round.round.cpu_each()));
-    for (name, side) in ["one node", "two nodes"].into_iter().zip(sides) {
+    let each = |measured: &Measured| measured.round.cpu_each();
+    println!("CPU ratio, at most 1.18:            {}", ratio(sides, ONE, each));
+    println!("to one node with half of the calls: {}", ratio(sides, HALF, each));
+    for (name, side) in ["one node", "two nodes", "half of it"].into_iter().zip(sides) {
         let bare = Spread::of(side.iter().map(Measured::cpu_without_idle));
         println!("idle taken off, {name:<19} {bare} us a call");
     }
-    println!("CPU ratio, idle taken off:          {}", ratio(sides, Measured::cpu_without_idle));
+    println!("CPU ratio, idle taken off:          {}", ratio(sides, ONE, Measured::cpu_without_idle));
 }
 
 async fn measure() -> Result<()> {
@@ -89,10 +97,11 @@ async fn measure() -> Result<()> {
     }
     let bench = Bench::open(servers).await?;
     // caches, pools and pages of the database are warm afterwards
-    bench.alone().await?;
-    let sides = in_turns(asked("--rounds", ROUNDS)?, 2, async |side| match side {
-        0 => bench.alone().await,
-        _ => bench.shared().await,
+    bench.alone(bench.rate).await?;
+    let sides = in_turns(asked("--rounds", ROUNDS)?, 3, async |side| match side {
+        ONE => bench.alone(bench.rate).await,
+        TWO => bench.shared().await,
+        _ => bench.alone(bench.rate / 2).await,
     })
     .await?;
     show(&sides);

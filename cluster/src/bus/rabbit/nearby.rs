@@ -28,7 +28,7 @@ pub(super) struct Nearby {
     begun: Mutex<HashMap<Uuid, Begun>>,
 }
 
-/// What was done for a fact that is not done yet: when it is published again, nobody has it twice.
+/// What was done for a fact that is not done yet: when it is published again, nobody here has it twice.
 #[derive(Clone, Default)]
 struct Begun {
     /// Whom the message leaves out that the broker has.
@@ -52,9 +52,10 @@ impl Nearby {
         Round { fact: Fact::new(Uuid::nil(), event.clone()), lanes, begun }
     }
 
+    /// What has no id of its own cannot be told from the next: it comes again rather than not at all.
     pub(super) fn end(&self, event: &Event, round: Round, is_done: bool) {
         let mut begun = self.begun();
-        if is_done {
+        if is_done || event.id.is_nil() {
             begun.remove(&event.id);
             return;
         }
@@ -112,5 +113,53 @@ impl Round {
             outcome = outcome.and(Err(failure));
         }
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+
+    use super::*;
+
+    /// Counts what it takes.
+    #[derive(Default)]
+    struct Counts(AtomicUsize);
+
+    #[async_trait]
+    impl Subscribe for Counts {
+        async fn deliver(&self, _: Arc<Event>) -> Result<()> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    fn event(id: Uuid) -> Arc<Event> {
+        let event =
+            serde_json::json!({"type": "tag_created", "publisher": "tag-manager", "data_type": "", "id": id});
+        Arc::new(serde_json::from_value(event).expect("an event"))
+    }
+
+    /// Both are delivered here, and the broker has neither.
+    async fn delivered(ids: [Uuid; 2]) -> usize {
+        let (nearby, counts) = (Nearby::default(), Arc::new(Counts::default()));
+        let _member = nearby.join("f", counts.clone());
+        for id in ids {
+            let event = event(id);
+            let mut round = nearby.begin(&event);
+            round.deliver().await.expect("it is taken");
+            nearby.end(&event, round, false);
+        }
+        counts.0.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test]
+    async fn a_fact_that_is_published_again_is_known_by_its_id_and_one_without_an_id_never() {
+        let id = Uuid::from_u128(1);
+        assert_eq!(delivered([id, id]).await, 1);
+        assert_eq!(delivered([id, Uuid::from_u128(2)]).await, 2);
+        assert_eq!(delivered([Uuid::nil(), Uuid::nil()]).await, 2);
     }
 }

@@ -45,6 +45,8 @@ impl Publisher {
         Publisher { link, post, topology, lanes: Arc::default(), nearby: Nearby::default() }
     }
 
+    /// To this node's own domains and to the broker, side by side; done when both have it. While the broker is known to
+    /// be away neither begins: the facts behind this one would have to wait for it anyway.
     pub(super) async fn publish(&self, event: &Arc<Event>) -> Result<()> {
         self.link.now()?;
         let (mut round, mut place) = (self.nearby.begin(event), self.lanes.enter(event.lane()));

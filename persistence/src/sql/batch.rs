@@ -1,5 +1,6 @@
 //! One transaction of the writer: its jobs, between BEGIN and COMMIT.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use protocol::{Error, Result};
@@ -7,6 +8,7 @@ use protocol::{Error, Result};
 use super::dialect::{Asked, Dialect, Failed, Fault, Why};
 use super::failure::{self, Failure};
 use super::job::{Job, Step, Subject};
+use super::outbox;
 use super::statement::Statement;
 use super::writer::within;
 
@@ -18,7 +20,7 @@ static COMMIT: LazyLock<Statement> = LazyLock::new(|| Statement::new("COMMIT"));
 /// What is stored together. A job that is refused leaves no trace, and its neighbours go on.
 pub(super) struct Batch<'a> {
     pub(super) jobs: &'a [Job],
-    /// What the transaction begins with: it must match one row, or this node is not itself any more.
+    /// It matches one row, and locks it, as long as this node is itself.
     pub(super) fence: Option<&'a Statement>,
 }
 
@@ -49,14 +51,16 @@ impl Batch<'_> {
 
     /// Nothing is stored when a job was refused that had no mark to go back to; the others have no answer then.
     async fn attempt<D: Dialect>(&self, conn: &mut D::Connection, marks: bool) -> Result<Answers, Failure> {
-        self.begin::<D>(conn).await?;
+        let lead = self.fence.map(|fence| self.lead(fence, marks));
+        begin::<D>(conn, lead.as_ref()).await?;
+        let done = lead.and_then(|lead| lead.of);
         let mut answers = Answers::with_capacity(self.jobs.len());
         for job in self.jobs {
             let marked = marks && job.can_be_refused();
             if marked {
                 run::<D>(conn, &[Asked::of(&MARK)]).await.map_err(|failed| Failure::Apply(failed.into()))?;
             }
-            let refusal = apply::<D>(conn, job).await?;
+            let refusal = apply::<D>(conn, job, done).await?;
             let goes_on = refusal.is_none() || marked;
             if refusal.is_some() {
                 say::<D>(conn, if marked { BACK } else { "ROLLBACK" }).await.map_err(Failure::Apply)?;
@@ -75,23 +79,54 @@ impl Batch<'_> {
         Ok(answers)
     }
 
-    async fn begin<D: Dialect>(&self, conn: &mut D::Connection) -> Result<(), Failure> {
-        let begin = Statement::new(D::BEGIN);
-        let fence = self.fence.map(|statement| Asked { statement, must_match: true });
-        let begun: Vec<_> = [Asked::of(&begin)].into_iter().chain(fence).collect();
-        run::<D>(conn, &begun).await.map_err(|Failed { at, why }| match why {
-            Why::Unmatched => Failure::Fenced,
-            Why::Cause(cause) if at == 0 => Failure::Begin(cause),
-            Why::Cause(cause) => Failure::Apply(cause),
-        })
+    /// A fence of its own is a way to the database and back, so one of the steps is the fence where it can be. Not
+    /// where a job that is refused may take it back.
+    fn lead<'b>(&'b self, fence: &'b Statement, marks: bool) -> Lead<'b> {
+        let steps = || self.jobs.iter().flat_map(|job| &job.steps).filter(|_| !marks);
+        let renews = steps().find_map(|step| {
+            let Step::Renew(renew) = step else { return None };
+            Some(Lead { statement: Cow::Borrowed(renew), of: Some(step) })
+        });
+        let tells = || {
+            steps().find_map(|step| {
+                let Step::Told(add, ..) = step else { return None };
+                Some(Lead { statement: Cow::Owned(outbox::fenced(add, fence)), of: Some(step) })
+            })
+        };
+        renews.or_else(tells).unwrap_or(Lead { statement: Cow::Borrowed(fence), of: None })
     }
 }
 
-/// Why the job must not be stored, if it must not.
-async fn apply<D: Dialect>(conn: &mut D::Connection, job: &Job) -> Result<Option<Error>, Failure> {
-    let asked: Vec<_> = job.steps.iter().map(Step::asked).collect();
+/// What a transaction begins with where another process may take this node's name: it matches, and locks, as long as
+/// nobody has.
+struct Lead<'b> {
+    statement: Cow<'b, Statement>,
+    /// The step that it does.
+    of: Option<&'b Step>,
+}
+
+async fn begin<D: Dialect>(conn: &mut D::Connection, lead: Option<&Lead<'_>>) -> Result<(), Failure> {
+    let begin = D::BEGIN.map(Statement::new);
+    let lead = lead.map(|lead| Asked { statement: &lead.statement, must_match: true });
+    let begun: Vec<_> = begin.iter().map(Asked::of).chain(lead).collect();
+    run::<D>(conn, &begun).await.map_err(|Failed { at, why }| match why {
+        Why::Unmatched => Failure::Fenced,
+        Why::Cause(cause) if at == 0 && begin.is_some() => Failure::Begin(cause),
+        Why::Cause(cause) => Failure::Apply(cause),
+    })
+}
+
+/// Why the job must not be stored, if it must not. One of its steps may be done.
+async fn apply<D: Dialect>(
+    conn: &mut D::Connection,
+    job: &Job,
+    done: Option<&Step>,
+) -> Result<Option<Error>, Failure> {
+    let is_open = |step: &&Step| done.is_none_or(|done| !std::ptr::eq(*step, done));
+    let steps: Vec<_> = job.steps.iter().filter(is_open).collect();
+    let asked: Vec<_> = steps.iter().map(|step| step.asked()).collect();
     let Err(Failed { at, why }) = run::<D>(conn, &asked).await else { return Ok(None) };
-    match (why, job.steps.get(at)) {
+    match (why, steps.get(at)) {
         (Why::Unmatched, Some(Step::Update { subject, .. })) => unmatched::<D>(conn, subject).await.map(Some),
         (Why::Unmatched, _) => Ok(Some(Error::conflict())),
         (Why::Cause(cause), Some(Step::Insert(_) | Step::Update { .. })) if is_taken(&cause) => {

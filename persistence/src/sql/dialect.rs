@@ -36,15 +36,18 @@ pub(crate) trait Dialect: sealed::Sealed + Sized + 'static {
     /// The database is in this process, which has it to itself: it knows of every change, and who asks it does not
     /// wait for others but works. Its writer has a thread of its own.
     const ALONE: bool;
-    /// Takes the write lock at once: a deferred upgrade fails instead of waiting.
-    const BEGIN: &'static str;
+    /// Begins a transaction of the writer. It takes the write lock at once: a deferred upgrade fails instead of
+    /// waiting. `None`: its first statement does.
+    const BEGIN: Option<&'static str>;
     /// After `LIMIT`, with one value.
     const LIMIT: &'static str;
     /// A text: a connection that is silent for longer is given up, because what it waits
     /// for may never come.
     const SILENCE: Duration;
-    /// What the writer says on a new connection.
+    /// What is said on a new connection.
     const SETUP: &'static [&'static str];
+    /// What the writer says on it after that, before its first transaction.
+    const WRITES: &'static [&'static str];
     /// After the columns of a new table.
     const OPTIONS: &'static str;
     /// Before the name of the index that a page is read from.

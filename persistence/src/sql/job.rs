@@ -24,6 +24,8 @@ pub(super) enum Step {
     Numbered(Statement),
     /// The same, of this node's facts. The fact has the number after it.
     Told(Statement, Arc<Event>, i64),
+    /// It matches as long as this node has its name.
+    Renew(Statement),
     Plain(Statement),
 }
 
@@ -119,7 +121,7 @@ impl Job {
                     statement.number(last.fact);
                     *number = last.fact;
                 }
-                Step::Insert(_) | Step::Update { .. } | Step::Plain(_) => {}
+                Step::Insert(_) | Step::Update { .. } | Step::Renew(_) | Step::Plain(_) => {}
             }
         }
     }
@@ -128,7 +130,9 @@ impl Job {
     pub(super) fn told(&self) -> impl Iterator<Item = (i64, Arc<Event>)> {
         self.steps.iter().filter_map(|step| match step {
             Step::Told(_, event, number) => Some((*number, event.clone())),
-            Step::Insert(_) | Step::Update { .. } | Step::Numbered(_) | Step::Plain(_) => None,
+            Step::Insert(_) | Step::Update { .. } | Step::Numbered(_) | Step::Renew(_) | Step::Plain(_) => {
+                None
+            }
         })
     }
 
@@ -144,6 +148,7 @@ impl Step {
             Step::Insert(statement)
             | Step::Numbered(statement)
             | Step::Told(statement, ..)
+            | Step::Renew(statement)
             | Step::Plain(statement) => Asked::of(statement),
         }
     }

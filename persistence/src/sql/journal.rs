@@ -24,6 +24,7 @@ fn put<D: Dialect>(entry: Entry) -> Statement {
     let replace = D::upsert("kind, id", &["node", "data"]);
     let values = "(kind, id, parent, node, data, seq) VALUES (?, ?, ?, ?, ?, ?)";
     Statement::new(format!("INSERT INTO journal {values} {replace}"))
+        .adding()
         .with(entry.kind)
         .with(entry.id)
         .with(entry.parent)

@@ -59,7 +59,7 @@ impl Lease {
         let rise = Statement::new(rise).with(node);
         let read = Statement::new("SELECT epoch FROM nodes WHERE node = ?").with(node);
         // on an error the caller drops the connection, and with it what was begun
-        D::say(conn, D::BEGIN).await?;
+        D::say(conn, "START TRANSACTION").await?;
         D::run(conn, &[Asked::of(&rise)]).await?;
         let rows = D::fetch(conn, &read).await?;
         let epoch = rows.first().map(|row| D::pull(row, 0, Kind::Int)).transpose()?;
@@ -76,12 +76,12 @@ impl Lease {
     pub(super) fn renew(&self, serves: &[&str]) -> Step {
         let renew = format!("UPDATE nodes SET until = {}, serves = ? WHERE node = ? AND epoch = ?", until());
         let serves = Statement::new(renew).with(Bound::json(&serves));
-        Step::Plain(serves.with(&*self.node).with(self.epoch))
+        Step::Renew(serves.with(&*self.node).with(self.epoch))
     }
 
     /// Another lease for whoever is busy with something else than renewing it.
     pub(super) fn extend(&self) -> Step {
-        Step::Plain(self.of(format!("UPDATE nodes SET until = {} WHERE node = ? AND epoch = ?", until())))
+        Step::Renew(self.of(format!("UPDATE nodes SET until = {} WHERE node = ? AND epoch = ?", until())))
     }
 
     /// It is free at once: this node stops, or has nothing left to look after.

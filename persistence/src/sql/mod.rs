@@ -85,6 +85,7 @@ impl<D: Dialect> SqlStore<D> {
             true => None,
             false => Some(Lease::take::<D>(&mut conn, node).await.map_err(Unopened::Connect)?),
         };
+        writer::prepare::<D>(&mut conn).await.map_err(Unopened::Connect)?;
         let fence = lease.as_ref().map(Lease::fence);
         // a database in this process is slow at times, and never silent
         let pulse = (!D::ALONE).then(Pulse::default);

@@ -37,7 +37,7 @@ impl Dialect for MySql {
     type Pool = Pool<MySql>;
 
     const ALONE: bool = false;
-    const BEGIN: &'static str = "START TRANSACTION";
+    const BEGIN: Option<&'static str> = None;
     const LIMIT: &'static str = "?";
     /// More than a lock is waited for. An answer of which bytes were lost or spoilt on the way never ends.
     const SILENCE: Duration = Duration::from_secs(3);
@@ -52,6 +52,8 @@ impl Dialect for MySql {
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
     ];
+    /// Each statement is a way to the server and back, also one that only begins a transaction.
+    const WRITES: &'static [&'static str] = &["SET SESSION autocommit = 0"];
     /// Binary, so that texts compare as they do on SQLite.
     const OPTIONS: &'static str = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin";
     /// MariaDB prefers `ref` on the customer alone and walks every newer row: 1 s instead of 1 ms.

@@ -19,6 +19,14 @@ pub(super) fn add(node: &str, event: Arc<Event>) -> Result<Step> {
     Ok(Step::Told(add.adding().with(node).with(text).with(0_i64), event, 0))
 }
 
+/// The same of what [`add`] made, but only while `fence` matches, whose row it locks.
+pub(super) fn fenced(add: &Statement, fence: &Statement) -> Statement {
+    let of = "INSERT INTO outbox (node, event, seq) SELECT node, ?, ? FROM nodes WHERE node = ? AND epoch = ? FOR UPDATE";
+    let mut fenced = Statement::new(of);
+    fenced.values = add.values.iter().skip(1).chain(&fence.values).cloned().collect();
+    fenced
+}
+
 pub(super) fn pending<D: Dialect>(node: &str, after: i64, most: u32) -> Statement {
     let of = "SELECT seq, event FROM outbox WHERE node = ? AND seq > ? ORDER BY seq LIMIT";
     Statement::new(format!("{of} {}", D::LIMIT)).with(node).with(after).with(most)

@@ -27,6 +27,7 @@ use pool::Pool;
 pub(crate) const LOCK_LIMIT: Duration = Duration::from_secs(5);
 /// Statements that stay prepared per connection: a few per resource.
 const PREPARED: usize = 512;
+const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// The database of a file.
 pub(crate) struct Sqlite;
@@ -52,13 +53,14 @@ impl Dialect for Sqlite {
     type Pool = Pool;
 
     const ALONE: bool = true;
-    const BEGIN: &'static str = "BEGIN IMMEDIATE";
+    const BEGIN: Option<&'static str> = Some(BEGIN);
     /// For a limit that is a parameter and nothing else it prepares the statement anew, each time.
     const LIMIT: &'static str = "? + 0";
     /// It is never silent: it is at work or it has answered.
     const SILENCE: Duration = Duration::MAX;
     /// What a statement keeps in case it fails is small, and else a file is made for it.
     const SETUP: &'static [&'static str] = &["PRAGMA temp_store = MEMORY"];
+    const WRITES: &'static [&'static str] = &[];
     const OPTIONS: &'static str = "";
     const FORCE: Option<&'static str> = None;
     const UNLESS_TAKEN: &'static str = "ON CONFLICT (id) DO NOTHING";
@@ -139,7 +141,7 @@ impl Dialect for Sqlite {
 
     /// One transaction is the lock, and makes all of a migration one step.
     async fn lock(conn: &mut Connection) -> sqlx::Result<bool> {
-        Self::say(conn, Self::BEGIN).await.map(|()| true)
+        Self::say(conn, BEGIN).await.map(|()| true)
     }
 
     async fn unlock(conn: &mut Connection) -> sqlx::Result<()> {

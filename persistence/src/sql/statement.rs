@@ -17,7 +17,7 @@ const SHORT: usize = 255;
 /// The most values of [`Filter::any`]: databases limit what one statement binds.
 const MOST_VALUES: usize = 1000;
 
-#[cfg_attr(test, derive(Clone))]
+#[derive(Clone)]
 pub(crate) struct Statement {
     pub(crate) sql: Cow<'static, str>,
     pub(crate) values: Vec<Bound>,

@@ -275,7 +275,9 @@ impl<D: Dialect> Task<D> {
         {
             return Ok(conn);
         }
-        connect::<D>(&self.options).await
+        let mut conn = connect::<D>(&self.options).await?;
+        prepare::<D>(&mut conn).await?;
+        Ok(conn)
     }
 
     fn reply(&self, jobs: &mut Vec<Job>, outcome: Result<Vec<Result<()>>, Failure>) {
@@ -324,16 +326,26 @@ async fn gather(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) -> bool {
     }
 }
 
-/// A connection that is set up for writing.
+/// A connection on which each statement stands alone.
 pub(super) async fn connect<D: Dialect>(options: &D::Options) -> sqlx::Result<D::Connection> {
     within(CONNECT_LIMIT, async {
         let mut conn = D::connect(options).await?;
-        for setup in D::SETUP {
-            D::say(&mut conn, setup).await?;
-        }
+        say_all::<D>(&mut conn, D::SETUP).await?;
         Ok(conn)
     })
     .await
+}
+
+/// Makes it one for transactions.
+pub(super) async fn prepare<D: Dialect>(conn: &mut D::Connection) -> sqlx::Result<()> {
+    within(CONNECT_LIMIT, say_all::<D>(conn, D::WRITES)).await
+}
+
+async fn say_all<D: Dialect>(conn: &mut D::Connection, all: &[&str]) -> sqlx::Result<()> {
+    for one in all {
+        D::say(conn, one).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn within<T>(

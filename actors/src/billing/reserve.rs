@@ -77,15 +77,17 @@ async fn next_minute(state: &Billing, by: &Context, command: &ExtendCall) -> Res
     let mut unit = Unit::default();
     let hold = set_aside(state, &mut unit, account, (entry.hold, entry.price()))?;
     let mut patch = hold.patch();
-    // from now on the entry is an answered call's: it does not lapse
-    if entry.tm_billing_start.is_none() {
+    if entry.tm_billing_start.is_some() {
+        state.entries().set(&mut unit, (&row, patch), &by)?;
+    } else {
+        // from now on the entry is an answered call's: it does not lapse
         patch.insert("tm_billing_start".to_owned(), json!(command.since));
+        state.entries().amend(&mut unit, (&row, patch), "updated", &by)?;
     }
-    state.entries().amend(&mut unit, (&row, patch), "updated", &by)?;
     state.deps.store.commit(unit).await
 }
 
-/// One more minute: the account's half of the unit.
+/// One more minute: the account's half of the unit. Nobody is told of it: the balance is what it was.
 fn set_aside(state: &Billing, unit: &mut Unit, account: Row, (hold, price): (Hold, Price)) -> Result<Hold> {
     let mut balance = Balance::of(&account)?;
     let before = balance;
@@ -93,7 +95,7 @@ fn set_aside(state: &Billing, unit: &mut Unit, account: Row, (hold, price): (Hol
     let more = more.ok_or_else(|| insufficient("the balance does not cover another minute"))?;
     if balance != before {
         let by = Context::own(Scope::Platform);
-        state.accounts().amend(unit, (&account, balance.patch()), "updated", &by)?;
+        state.accounts().set(unit, (&account, balance.patch()), &by)?;
     }
     Ok(more)
 }

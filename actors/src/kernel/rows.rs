@@ -165,6 +165,13 @@ impl Rows<'_> {
         what: &str,
         by: &Context,
     ) -> Result<Arc<Row>> {
+        let changed = self.set(unit, (row, patch), by)?;
+        unit.events.push(self.fact(what, &changed, by));
+        Ok(changed)
+    }
+
+    /// As [`Rows::amend`], of fields none of which leaves the platform: there is nothing to tell.
+    pub(crate) fn set(&self, unit: &mut Unit, (row, patch): (&Row, Row), by: &Context) -> Result<Arc<Row>> {
         let (id, rev) = (id_of(row)?, row.get("rev").and_then(Value::as_i64).unwrap_or_default());
         let mut patch = self.seal(patch)?;
         patch.insert("tm_update".into(), json!(time::stamp(self.deps.clock.now())));
@@ -172,7 +179,6 @@ impl Rows<'_> {
         changed.extend(patch.clone());
         changed.insert("rev".into(), json!(rev + 1));
         let changed = Arc::new(changed);
-        unit.events.push(self.fact(what, &changed, by));
         let (resource, scope, after) = (self.resource, by.scope, Some(changed.clone()));
         unit.writes.push(Write::Update { resource, id, scope, patch, rev, after });
         Ok(changed)

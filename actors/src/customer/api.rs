@@ -2,10 +2,14 @@
 
 use protocol::{Command, Row, Rule, Verb};
 use serde::{Deserialize, Serialize};
+use tokio::time::Duration;
 use uuid::Uuid;
 
 pub(crate) use super::CUSTOMER;
 pub(crate) use super::check::is_email;
+
+/// For so long other nodes may go by what they have read of a customer. A change is answered after it.
+pub(crate) const SETTLED: Duration = Duration::from_millis(200);
 
 /// What a customer allows and where its webhooks go. Asked of one customer.
 #[derive(Serialize, Deserialize)]

@@ -15,6 +15,7 @@ mod profile;
 mod read_key;
 mod recover;
 mod standing;
+mod update;
 
 use std::sync::Arc;
 
@@ -92,6 +93,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
                 .verbs(&["billing_account_id", "metadata"]),
         )
         .create(&customers, create::create)
+        .update(&customers, update::update)
         .delete(&customers, erase::delete)
         .on(&customers, freeze::freeze)
         .on(&customers, recover::recover)

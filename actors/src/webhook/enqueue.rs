@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use protocol::delivered::is_delivered;
 use protocol::ports::Unit;
-use protocol::{Context, Error, Event, Result, Row, Scope, Status, View, read, time};
-use serde::{Deserialize, Serialize};
+use protocol::{Context, Error, Event, Result, Row, Scope, Status, View, time};
+use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -34,7 +34,7 @@ pub(super) async fn deliver(state: Arc<Webhooks>, event: Arc<Event>) -> Result<(
     let Some(customer) = event.customer_id() else { return Ok(()) };
     // what no domain declares has no view, and what has no view does not leave
     let Some(entry) = state.deps.catalog()?.named(&event.resource) else { return Ok(()) };
-    let Some(target) = target(&state, customer).await? else { return Ok(()) };
+    let Some(target) = state.targets.of(&state.deps, customer).await? else { return Ok(()) };
     let envelope = Envelope { r#type: &event.r#type, data: entry.resource.view(&event.data) };
     let body = serde_json::to_string(&envelope).map_err(Error::internal)?;
     let row = row([
@@ -80,28 +80,6 @@ async fn store(state: &Webhooks, customer: Uuid, mut row: Row) -> Result<Uuid> {
         Err(error) => return Err(error),
     }
     Ok(id)
-}
-
-/// Where a customer gets events.
-#[derive(Deserialize)]
-struct Target {
-    status: String,
-    webhook_uri: String,
-    webhook_method: String,
-}
-
-/// `None`: the customer is gone or wants none. Asked for every fact, so no more of the customer is read.
-async fn target(state: &Webhooks, customer: Uuid) -> Result<Option<Target>> {
-    const COLUMNS: &[&str] = &["status", "webhook_uri", "webhook_method"];
-    let by = Context::own(Scope::Customer(customer));
-    match state.deps.peers.part(&CUSTOMER, customer, COLUMNS, &by).await {
-        Ok(row) => {
-            let target: Target = read(&row)?;
-            Ok(Some(target).filter(|target| target.status != "deleted" && !target.webhook_uri.is_empty()))
-        }
-        Err(error) if error.status == Status::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// `None`: the customer is gone.

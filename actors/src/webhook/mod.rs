@@ -13,6 +13,7 @@ mod retry;
 mod schedule;
 mod sender;
 mod sign;
+mod targets;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use uuid::Uuid;
 use crate::aging::Records;
 use crate::kernel::{Child, Domain, Rows};
 use desk::Desk;
+use targets::Targets;
 
 const NAME: &str = "webhook-manager";
 
@@ -51,7 +53,8 @@ pub(crate) static DELIVERY: Resource = Resource::new(
 .access(Access::STAFF);
 
 pub(crate) fn domain(deps: &Deps) -> Domain {
-    let state = Arc::new(Webhooks { deps: deps.clone(), desk: Arc::new(Desk::default()) });
+    let (desk, targets) = (Arc::default(), Targets::default());
+    let state = Arc::new(Webhooks { deps: deps.clone(), desk, targets });
     let sending = state.clone();
     let sender = Child::task("sender", move |token| sender::run(sending.clone(), token));
     Domain::new(NAME, deps)
@@ -69,6 +72,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
 struct Webhooks {
     deps: Deps,
     desk: Arc<Desk>,
+    targets: Targets,
 }
 
 /// How long a stored delivery is the desk's before its timer offers it again.

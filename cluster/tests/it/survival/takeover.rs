@@ -12,6 +12,7 @@ use crate::bus::broker;
 use crate::calls::{ended, rings, until};
 use crate::mariadb::MariaDb;
 use crate::market::{CALLED, Market, RATE, switch, to};
+use crate::server::{Server, TAKES};
 
 /// Two nodes that serve everything, and the database that they share.
 struct Pair {
@@ -133,6 +134,43 @@ async fn what_follows_from_a_call_is_done_on_the_node_of_the_call() {
         let nodes: Value = serde_json::from_str(&said).unwrap();
         let live = ["calls", "activeflows"].map(|of| actors(&nodes[0]["tree"], of));
         assert_eq!(live, [2, 2], "{node}");
+    }
+    pair.stop().await;
+}
+
+/// The number that was made is told to this receiver.
+async fn hears_of(receiver: &Server, number: &str) {
+    let begun = Instant::now();
+    while !has_heard_of(receiver, number) {
+        assert!(begun.elapsed() < PATIENCE, "it is never told");
+        sleep(LOOK).await;
+    }
+}
+
+fn has_heard_of(receiver: &Server, number: &str) -> bool {
+    receiver.asked(TAKES).iter().any(|asked| asked.event()["data"]["id"] == number)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_one_node_go_where_their_customer_has_just_sent_them_at_the_other() {
+    let Some(pair) = Pair::start(&[]).await else { return };
+    let (before, after) = (Server::start().await, Server::start().await);
+    let send_to = async |receiver: &Server| {
+        let target = json!({"webhook_method": "POST", "webhook_uri": receiver.url(TAKES)});
+        assert_eq!(pair.first.api.put("customer", target).await.0, 200);
+    };
+    let number = async |digits: String| {
+        pair.second.api.made("numbers", json!({"number": digits, "type": "virtual"})).await
+    };
+    for n in 0..2 {
+        send_to(&before).await;
+        let first = number(format!("+89910000001{n}")).await;
+        // the second node has read a moment ago where they go
+        hears_of(&before, &first).await;
+        send_to(&after).await;
+        let second = number(format!("+89910000002{n}")).await;
+        hears_of(&after, &second).await;
+        assert!(!has_heard_of(&before, &second) && !has_heard_of(&after, &first));
     }
     pair.stop().await;
 }

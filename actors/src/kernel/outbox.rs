@@ -28,7 +28,7 @@ const BATCH: u32 = 256;
 const PAUSE: Duration = Duration::from_secs(1);
 /// What was read is noted, and what has arrived is forgotten, when it is so much, or so old.
 const SETTLE: usize = 256;
-const REMEMBER: Duration = Duration::from_millis(100);
+const REMEMBER: Duration = Duration::from_millis(250);
 /// Facts that are noted in one transaction: others wait for it.
 const NOTED: usize = 64;
 /// How often it looks for what it has missed: a commit that was given up may appear late.

@@ -26,8 +26,8 @@ const PAGE: u32 = 500;
 const GLANCE: u32 = 50;
 /// Whoever is further behind begins anew.
 const MOST: usize = 20_000;
-/// Events come in bursts, and are noted within a tenth of a second: one reading for all that came within this.
-const BURST: Duration = Duration::from_millis(200);
+/// Events come in bursts, and are noted within a quarter of a second: one reading for all that came within this.
+const BURST: Duration = Duration::from_millis(350);
 /// The bus tells that there is something to read. When it does not, somebody looks anyway.
 const IDLE: Duration = Duration::from_secs(2);
 /// How often the whole overlap is looked through for what was committed late.

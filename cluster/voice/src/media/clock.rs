@@ -43,16 +43,37 @@ impl Clock {
 
     /// The ticks that are due by `now` and were not given before; after a stall only the last few.
     pub(super) fn take(&mut self, now: Instant) -> Range<u64> {
-        let end = (now.saturating_duration_since(self.start).as_nanos() / FRAME.as_nanos()) as u64 + 1;
+        let end = self.end(now);
         let begin = self.next.max(end.saturating_sub(CATCH_UP));
         self.next = self.next.max(end);
         begin..end
+    }
+
+    /// Leaves out those that are due by `now`: nobody needed them. The last one of them.
+    pub(super) fn rested(&mut self, now: Instant) -> u64 {
+        self.next = self.next.max(self.end(now));
+        self.next - 1
+    }
+
+    /// The first tick that is not due by `now`: never the first of all.
+    fn end(&self, now: Instant) -> u64 {
+        (now.saturating_duration_since(self.start).as_nanos() / FRAME.as_nanos()) as u64 + 1
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn after_a_rest_the_schedule_goes_on_and_nothing_is_made_up_for() {
+        let start = Instant::now();
+        let mut clock = Clock::new(start);
+        assert_eq!(clock.rested(start + FRAME * 1000 + FRAME / 2), 1000);
+        assert_eq!(clock.due(), start + FRAME * 1001);
+        assert_eq!(clock.take(start + FRAME * 1001), 1001..1002);
+        assert_eq!(clock.rested(start + FRAME * 1001), 1001);
+    }
 
     #[test]
     fn late_ticks_are_made_up_for_and_the_schedule_stays() {

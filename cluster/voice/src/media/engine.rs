@@ -67,11 +67,14 @@ struct Engine {
 impl Engine {
     async fn run(mut self, stopped: CancellationToken) {
         loop {
-            let is_full = self.world.borrow().is_full();
+            let (is_full, rests) = {
+                let world = self.world.borrow();
+                (world.is_full(), world.rests())
+            };
             tokio::select! {
                 biased;
                 () = stopped.cancelled() => break,
-                () = sleep_until(self.clock.due().into()) => self.tick(),
+                () = sleep_until(self.clock.due().into()), if !rests => self.tick(),
                 Some(reader) = self.readers.join_next() => self.close(reader),
                 order = self.orders.recv(), if !is_full => match order {
                     Some(order) => self.obey(order),
@@ -102,6 +105,9 @@ impl Engine {
         let Opening { leg, socket, anchor, closed } = opening;
         let socket = Rc::new(UdpSocket::from_std(socket)?);
         let mut world = self.world.borrow_mut();
+        if world.rests() {
+            world.tick = self.clock.rested(Instant::now());
+        }
         let outgoing = Outgoing::new(anchor, anchor.slots(), world.tick);
         let (heard, trust) = (Heard::new(Rc::clone(&world.counts)), world.trust.clone());
         world.add(leg, Stream::new(leg, (Rc::clone(&socket), trust), (outgoing, heard)));

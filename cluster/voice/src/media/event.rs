@@ -71,6 +71,10 @@ impl Outbox {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Whether nothing should be started that leads to more events.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= WAITING

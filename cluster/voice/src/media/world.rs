@@ -60,6 +60,11 @@ impl World {
         self.outbox.is_full()
     }
 
+    /// Whether there is nothing to do at the next tick.
+    pub(super) fn rests(&self) -> bool {
+        self.streams.is_empty() && self.outbox.is_empty()
+    }
+
     pub(super) fn act(&mut self, leg: Uuid, action: Action) {
         match action {
             Action::Join(bridge) => self.join(leg, bridge),

@@ -37,24 +37,30 @@ pub(crate) fn command(program: &Path, out: &Path) -> Command {
 /// Counts what one server does.
 pub struct Counter<'s> {
     server: &'s Served,
-    taken: u32,
+    taken: usize,
 }
 
 impl<'s> Counter<'s> {
     pub async fn begin(server: &'s Served) -> Result<Counter<'s>> {
-        let counter = Counter { server, taken: 0 };
+        // an earlier counter of this server has left its own
+        let taken = (1..).take_while(|taken| dump(server, *taken).exists()).count();
+        let mut counter = Counter { server, taken };
         counter.tell(&["-i", "on"]).await?;
+        counter.dump().await?;
         Ok(counter)
     }
 
     /// Instructions since the last time. What they were stays beside the server's log, for `callgrind_annotate`.
     pub async fn take(&mut self) -> Result<u64> {
+        self.dump().await?;
+        let text = std::fs::read_to_string(dump(self.server, self.taken)).map_err(Error::internal)?;
+        summary(&text).ok_or_else(|| Error::internal("callgrind says no summary"))
+    }
+
+    async fn dump(&mut self) -> Result<()> {
         self.tell(&["--dump"]).await?;
         self.taken += 1;
-        let mut file = self.server.counts.clone().into_os_string();
-        file.push(format!(".{}", self.taken));
-        let text = std::fs::read_to_string(PathBuf::from(file)).map_err(Error::internal)?;
-        summary(&text).ok_or_else(|| Error::internal("callgrind says no summary"))
+        Ok(())
     }
 
     async fn tell(&self, what: &[&str]) -> Result<()> {
@@ -67,6 +73,13 @@ impl<'s> Counter<'s> {
             false => Err(Error::unavailable(String::from_utf8_lossy(&said.stderr).into_owned())),
         }
     }
+}
+
+/// Where callgrind leaves what it counted, the first time by number 1.
+fn dump(server: &Served, number: usize) -> PathBuf {
+    let mut file = server.counts.clone().into_os_string();
+    file.push(format!(".{number}"));
+    PathBuf::from(file)
 }
 
 fn summary(file: &str) -> Option<u64> {

@@ -2,12 +2,15 @@
 //! processor time of the nodes for one call. A third side is one node with as many calls as each of the two has.
 //!
 //! The flow and the caller are those of the bench `calls`. The second node lives in its own rounds only.
-//! `--rate 20`, of both callers together a second, and `--rounds 4` are the defaults.
+//! `--rate 20`, of both callers together a second, and `--rounds 4` are the defaults. With `--count` the nodes'
+//! instructions are counted instead, at a rate that valgrind can follow.
 
+mod count;
 mod side;
 
 use std::process::ExitCode;
 
+use benches::counted;
 use benches::flags::asked;
 use benches::node::{self, BenchNode};
 use benches::rounds::{Spread, in_turns, print_head, print_side};
@@ -46,11 +49,42 @@ impl Bench {
     }
 
     async fn shared(&self) -> Result<Measured> {
-        let flags = [&self.servers.flags()[..], &["--rtp", MEDIA[1]]].concat();
-        let second = BenchNode::named("second", &self.folder.join("second"), &flags).await?;
+        let second = self.second().await?;
         let measured = side::round(&[&self.first, &second], self.rate, &self.folder).await?;
         second.served.stop().await?;
         Ok(measured)
+    }
+
+    async fn second(&self) -> Result<BenchNode> {
+        let flags = [&self.servers.flags()[..], &["--rtp", MEDIA[1]]].concat();
+        BenchNode::named("second", &self.folder.join("second"), &flags).await
+    }
+
+    async fn count(&self) -> Result<()> {
+        let one = count::round(&[&self.first], &self.folder).await?;
+        let second = self.second().await?;
+        let two = count::round(&[&self.first, &second], &self.folder).await?;
+        second.served.stop().await?;
+        let (million, ratio) = (1e6, two / one);
+        println!(
+            "instructions of a call in user space: one node {:.2} million, two nodes {:.2}, ratio {ratio:.2}",
+            one / million,
+            two / million
+        );
+        Ok(())
+    }
+
+    async fn compare(&self) -> Result<()> {
+        // caches, pools and pages of the database are warm afterwards
+        self.alone(self.rate).await?;
+        let sides = in_turns(asked("--rounds", ROUNDS)?, 3, async |side| match side {
+            ONE => self.alone(self.rate).await,
+            TWO => self.shared().await,
+            _ => self.alone(self.rate / 2).await,
+        })
+        .await?;
+        show(&sides);
+        Ok(())
     }
 }
 
@@ -96,15 +130,10 @@ async fn measure() -> Result<()> {
         return Ok(());
     }
     let bench = Bench::open(servers).await?;
-    // caches, pools and pages of the database are warm afterwards
-    bench.alone(bench.rate).await?;
-    let sides = in_turns(asked("--rounds", ROUNDS)?, 3, async |side| match side {
-        ONE => bench.alone(bench.rate).await,
-        TWO => bench.shared().await,
-        _ => bench.alone(bench.rate / 2).await,
-    })
-    .await?;
-    show(&sides);
+    match counted::is_wanted() {
+        true => bench.count().await?,
+        false => bench.compare().await?,
+    }
     println!("load at the end: {}", machine::load());
     bench.first.served.stop().await
 }

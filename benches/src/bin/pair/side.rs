@@ -45,17 +45,27 @@ pub(crate) async fn round(nodes: &[&BenchNode], rate: u32, folder: &Folder) -> R
     let (before, began) = (spent(nodes)?, Instant::now());
     let idle = since(&still, &before).map(|spent| spent / (began - quiet).as_secs_f64()).collect();
     let rate = rate.div_ceil(CALLERS);
-    let load = Load { calls: rate * SPAN, rate };
+    let calls = call(nodes, Load { calls: rate * SPAN, rate }, folder).await?;
+    sleep(SETTLE).await;
+    let spent: Vec<f64> = since(&before, &spent(nodes)?).collect();
+    let cpu = Duration::from_secs_f64(spent.iter().sum());
+    let round = Round { units: calls.succeeded, wall: calls.took, cpu };
+    Ok(Measured { round, span: began.elapsed(), idle, spent })
+}
+
+/// The calls of all callers, each with this load.
+pub(crate) struct Called {
+    pub(crate) succeeded: u64,
+    took: Duration,
+}
+
+pub(crate) async fn call(nodes: &[&BenchNode], load: Load, folder: &Folder) -> Result<Called> {
     let mut callers = nodes.iter().cycle().map(|node| sipp::call(node.sip, load, folder));
     let (Some(one), Some(other)) = (callers.next(), callers.next()) else { return Err(no_nodes()) };
     let (one, other) = tokio::try_join!(one, other)?;
     one.all_succeeded()?;
     other.all_succeeded()?;
-    sleep(SETTLE).await;
-    let spent: Vec<f64> = since(&before, &spent(nodes)?).collect();
-    let cpu = Duration::from_secs_f64(spent.iter().sum());
-    let round = Round { units: one.succeeded + other.succeeded, wall: one.took.max(other.took), cpu };
-    Ok(Measured { round, span: began.elapsed(), idle, spent })
+    Ok(Called { succeeded: one.succeeded + other.succeeded, took: one.took.max(other.took) })
 }
 
 fn no_nodes() -> protocol::Error {

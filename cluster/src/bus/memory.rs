@@ -70,7 +70,7 @@ impl Bus for MemoryBus {
     async fn publish(&self, event: Arc<Event>) -> Result<()> {
         // Places in the lanes are taken here, before the first wait: the order of calls is the order of
         // deliveries. A send without watchers fails, which is no failure.
-        let mut lanes = self.broker.0.subscriptions.enter(&event, |_| false);
+        let (mut lanes, _) = self.broker.0.subscriptions.enter(&event, |_| false);
         let fact = Fact::new(self.connection, event);
         if self.broker.0.live.receiver_count() > 0 {
             let _ = self.broker.0.live.send(fact.abroad()?);

@@ -21,6 +21,7 @@ mod silence;
 mod subscribe;
 mod waiting;
 mod watch;
+mod way;
 mod wire;
 
 use std::sync::Arc;
@@ -114,7 +115,9 @@ impl RabbitBus {
 #[async_trait]
 impl Bus for RabbitBus {
     async fn declare(&self, publishers: &[&str], subscriptions: &[Subscription]) -> Result<()> {
-        self.publisher.declare(publishers, subscriptions).await
+        self.publisher.declare(publishers, subscriptions).await?;
+        self.topology.is_all();
+        Ok(())
     }
 
     async fn publish(&self, event: Arc<Event>) -> Result<()> {

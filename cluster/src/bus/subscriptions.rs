@@ -1,6 +1,6 @@
 //! Subscriptions of this process: every event once per name, in order per row, side by side across rows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,18 +16,29 @@ use super::lanes::{Lanes, Place};
 /// Deliveries under way at once in one subscription. Enough to keep a store with group commit busy.
 const SIDE_BY_SIDE: usize = 64;
 
+/// Names of subscriptions.
+pub(super) type Names = BTreeSet<String>;
+
 /// All names and whoever shares them.
 #[derive(Default)]
-pub(super) struct Subscriptions(Mutex<HashMap<String, Arc<Subscribed>>>);
+pub(super) struct Subscriptions(Mutex<All>);
+
+#[derive(Default)]
+struct All {
+    subscribed: HashMap<String, Arc<Subscribed>>,
+    names: Arc<Names>,
+}
 
 impl Subscriptions {
     /// Takes the next place in the event's lane of every subscription in which somebody wants it, but for those that
     /// are left out. Does not wait: the order of calls is the order of deliveries. Events about no row share a lane.
-    pub(super) fn enter(&self, event: &Event, is_left_out: impl Fn(&str) -> bool) -> Vec<Lane> {
+    /// The names are those of all who could have wanted it.
+    pub(super) fn enter(&self, event: &Event, is_left_out: impl Fn(&str) -> bool) -> (Vec<Lane>, Arc<Names>) {
         let lane = event.lane();
         let all = self.all();
-        let wanted = all.values().filter(|of| !is_left_out(&of.name) && of.is_wanted(event));
-        wanted.map(|of| Lane { of: of.clone(), place: of.lanes.enter(lane) }).collect()
+        let wanted = all.subscribed.values().filter(|of| !is_left_out(&of.name) && of.is_wanted(event));
+        let lanes = wanted.map(|of| Lane { of: of.clone(), place: of.lanes.enter(lane) }).collect();
+        (lanes, all.names.clone())
     }
 
     /// Takes part until the member is dropped.
@@ -39,13 +50,21 @@ impl Subscriptions {
     ) -> Member {
         let id = Uuid::now_v7();
         let mut all = self.all();
-        let joined = all.entry(name.to_owned()).or_insert_with(|| Arc::new(Subscribed::new(name)));
+        let joined = all.subscribed.entry(name.to_owned()).or_insert_with(|| Arc::new(Subscribed::new(name)));
         held(&joined.state).members.push(Joined { id, connection, subscriber });
+        all.count();
         Member { of: self.clone(), name: name.to_owned(), id }
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<String, Arc<Subscribed>>> {
+    fn all(&self) -> MutexGuard<'_, All> {
         held(&self.0)
+    }
+}
+
+impl All {
+    /// The names, once there are others.
+    fn count(&mut self) {
+        self.names = Arc::new(self.subscribed.keys().cloned().collect());
     }
 }
 
@@ -130,14 +149,15 @@ pub(super) struct Member {
 impl Drop for Member {
     fn drop(&mut self) {
         let mut all = self.of.all();
-        let Some(left) = all.get(&self.name) else { return };
+        let Some(left) = all.subscribed.get(&self.name) else { return };
         let empty = {
             let mut state = held(&left.state);
             state.members.retain(|member| member.id != self.id);
             state.members.is_empty()
         };
         if empty {
-            all.remove(&self.name);
+            all.subscribed.remove(&self.name);
+            all.count();
         }
     }
 }

@@ -10,15 +10,20 @@ use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptio
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 use protocol::ports::Subscription;
-use protocol::{Error, Result, sock};
+use protocol::{Error, Event, Result, sock};
+
+use super::super::subscriptions::Names;
+use super::way::Way;
 
 /// Ours: every domain's exchange hands on to it, and it to whoever follows the type of an event, which is the key.
 const FACTS: &str = "branchline.facts";
 /// What it was before it looked at types. Nodes of that release have it between their publishers and their queues.
 const FACTS_BEFORE: &str = "branchline.events";
-/// The binding to every type, and that to none: to what VoIPBIN's services publish, and nodes of the release before.
-const ALL: &str = "#";
+/// The binding to every type, and that to none: to what VoIPBIN's services publish, and nodes of a release before.
+const TYPED: &str = "*";
 const UNTYPED: &str = "";
+/// The binding to everything, also to what has been [`SEEN`](super::way::SEEN).
+const ALL: &str = "#";
 /// Ours: the exchange and the queue of what could not be read or taken.
 pub const DEAD: &str = "branchline.dead";
 /// What VoIPBIN's name of a subscription becomes, because ours has other arguments.
@@ -77,9 +82,12 @@ fn text(value: &str) -> AMQPValue {
 pub(super) struct Topology(Mutex<Known>);
 
 #[derive(Default)]
-struct Known {
-    publishers: BTreeSet<String>,
-    subscriptions: BTreeMap<String, BTreeSet<&'static str>>,
+pub(super) struct Known {
+    pub(super) publishers: BTreeSet<String>,
+    /// By VoIPBIN's name, what each follows.
+    pub(super) subscriptions: BTreeMap<String, BTreeSet<&'static str>>,
+    /// These are all subscriptions that there are.
+    pub(super) is_all: bool,
 }
 
 impl Topology {
@@ -103,6 +111,15 @@ impl Topology {
             self.known().subscriptions.entry(name.clone()).or_default().extend(patterns);
         }
         Ok(())
+    }
+
+    /// All subscriptions that there are have been added.
+    pub(super) fn is_all(&self) {
+        self.known().is_all = true;
+    }
+
+    pub(super) fn way(&self, event: &Event, left_out: &Names) -> Way {
+        Way::of(event, left_out, &self.known())
     }
 
     pub(super) async fn declare(&self, channel: &Channel) -> lapin::Result<()> {
@@ -149,7 +166,7 @@ async fn declare_publisher(channel: &Channel, publisher: &str) -> lapin::Result<
     channel.exchange_bind(FACTS.into(), exchange.as_str().into(), "".into(), options, none()).await
 }
 
-/// Bound to what it follows before it is let go by the exchange that brought everything.
+/// Bound to what it follows before it is let go by what brought more in releases before.
 async fn declare_subscription(
     channel: &Channel,
     name: &str,
@@ -169,14 +186,17 @@ async fn declare_subscription(
     for key in keys(patterns) {
         bind(channel, &queue, (FACTS, key)).await?;
     }
-    let (queue, none) = (queue.as_str().into(), FieldTable::default());
-    channel.queue_unbind(queue, FACTS_BEFORE.into(), "".into(), none).await
+    for (exchange, key) in [(FACTS_BEFORE, ""), (FACTS, ALL)] {
+        let none = FieldTable::default();
+        channel.queue_unbind(queue.as_str().into(), exchange.into(), key.into(), none).await?;
+    }
+    Ok(())
 }
 
 /// The keys of a subscription. A type is one word to the broker, so what covers several covers all.
 fn keys(patterns: &BTreeSet<&'static str>) -> BTreeSet<&'static str> {
     match patterns.iter().any(|pattern| pattern.ends_with('*')) {
-        true => BTreeSet::from([ALL]),
+        true => BTreeSet::from([TYPED, UNTYPED]),
         false => patterns.iter().copied().chain([UNTYPED]).collect(),
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! So a node does the work that follows from its facts, and what follows from a call is done where the call is; nodes
 //! that share a domain share that work as they share its requests. Other domains, and whoever else listens to the
-//! exchange, get the message of the fact; it names the subscriptions that need not read it. Nothing depends on this
-//! node for longer than its outbox: a fact leaves that only when the broker has it and everybody here has taken it.
+//! exchange, get the message of the fact; it leaves out the subscriptions of this node (`way.rs`). Nothing depends on
+//! this node for longer than its outbox: a fact leaves that only when the broker has it and everybody here has taken it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
@@ -14,13 +14,10 @@ use protocol::{Error, Event, Result, Status};
 use uuid::Uuid;
 
 use super::super::fact::Fact;
-use super::super::subscriptions::{Lane, Member, Subscriptions};
+use super::super::subscriptions::{Lane, Member, Names, Subscriptions};
 
 /// Facts of which a part is done that are remembered. An outbox has fewer under way; beyond it facts come twice.
 const MOST: usize = 4096;
-
-/// Names of subscriptions.
-pub(super) type Names = BTreeSet<String>;
 
 #[derive(Default)]
 pub(super) struct Nearby {
@@ -32,7 +29,7 @@ pub(super) struct Nearby {
 #[derive(Clone, Default)]
 struct Begun {
     /// Whom the message leaves out that the broker has.
-    told: Option<Names>,
+    told: Option<Arc<Names>>,
     taken: Names,
     /// Who refused it for good, here. Offered by way of its queue, and refused again, it gets to the dead letters.
     refused: Names,
@@ -48,8 +45,8 @@ impl Nearby {
     pub(super) fn begin(&self, event: &Arc<Event>) -> Round {
         let begun = self.begun().get(&event.id).cloned().unwrap_or_default();
         let is_done = |name: &str| begun.taken.contains(name) || begun.refused.contains(name);
-        let lanes = self.subscriptions.enter(event, is_done);
-        Round { fact: Fact::new(Uuid::nil(), event.clone()), lanes, begun }
+        let (lanes, here) = self.subscriptions.enter(event, is_done);
+        Round { fact: Fact::new(Uuid::nil(), event.clone()), lanes, here, begun }
     }
 
     /// What has no id of its own cannot be told from the next: it comes again rather than not at all.
@@ -74,27 +71,35 @@ impl Nearby {
 pub(super) struct Round {
     fact: Fact,
     lanes: Vec<Lane>,
+    /// Everybody who is here, whether they want it or not.
+    here: Arc<Names>,
     begun: Begun,
 }
 
 impl Round {
-    /// Whom the message must leave out: those who have the fact or get it here. `None`: the broker has such a message.
-    pub(super) fn left_out(&self) -> Option<Names> {
-        let here = self.lanes.iter().map(|lane| lane.name().to_owned());
-        let seen_to: Names = self.begun.taken.iter().cloned().chain(here).collect();
-        match &self.begun.told {
+    /// Whom the message must leave out: those who have the fact, get it here, or could have wanted it here. `None`: the
+    /// broker has such a message.
+    pub(super) fn left_out(&self) -> Option<Arc<Names>> {
+        let Begun { told, taken, refused } = &self.begun;
+        let seen_to = match taken.is_empty() && refused.is_empty() {
+            true => self.here.clone(),
+            false => {
+                Arc::new(self.here.union(taken).filter(|name| !refused.contains(*name)).cloned().collect())
+            }
+        };
+        match told {
             Some(told) if told.is_subset(&seen_to) => None,
             _ => Some(seen_to),
         }
     }
 
-    pub(super) fn told(&mut self, left_out: Names) {
+    pub(super) fn told(&mut self, left_out: Arc<Names>) {
         self.begun.told = Some(left_out);
     }
 
     /// Every one of them takes it, or there is an error: the first one's.
     pub(super) async fn deliver(&mut self) -> Result<()> {
-        let Round { fact, lanes, begun } = self;
+        let Round { fact, lanes, begun, .. } = self;
         let done = join_all(lanes.iter_mut().map(|lane| lane.deliver(fact))).await;
         let mut outcome = Ok(());
         for (lane, done) in lanes.iter().zip(done) {

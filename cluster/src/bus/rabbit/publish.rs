@@ -11,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::super::lanes::Lanes;
+use super::super::subscriptions::Names;
 use super::link::Link;
 use super::names::{Topology, short};
-use super::nearby::{Names, Nearby};
+use super::nearby::Nearby;
 use super::post::{Letter, Post};
+use super::way::Way;
 use super::wire;
 
 /// A fact that every queue has on disk is confirmed within milliseconds; one that is not by then is offered
@@ -52,7 +54,7 @@ impl Publisher {
         let (mut round, mut place) = (self.nearby.begin(event), self.lanes.enter(event.lane()));
         place.turn().await?;
         let left_out = round.left_out();
-        let (told, taken) = tokio::join!(self.tell(event, left_out.as_ref()), round.deliver());
+        let (told, taken) = tokio::join!(self.tell(event, left_out.as_deref()), round.deliver());
         if let (Ok(()), Some(left_out)) = (&told, left_out) {
             round.told(left_out);
         }
@@ -83,8 +85,9 @@ impl Publisher {
             self.declare(&[&event.publisher], &[]).await?;
         }
         let (fate, confirmed) = oneshot::channel();
-        let properties = wire::of_event(event, left_out);
-        self.post.send(Letter { exchange, key: wire::key_of(event), body, properties, fate })?;
+        let Way { key, named } = self.topology.way(event, left_out);
+        let properties = wire::of_event(event, &named);
+        self.post.send(Letter { exchange, key, body, properties, fate })?;
         match confirmed.await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Error::unavailable("the broker refused the event")),

@@ -2,14 +2,14 @@
 
 use lapin::BasicProperties;
 use lapin::message::Delivery;
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::types::{AMQPValue, FieldTable};
 use protocol::ports::{Clock as _, SystemClock};
 use protocol::{Event, Result, sock, time};
 use tokio::time::Duration;
 use uuid::Uuid;
 
 use super::super::answer::patience;
-use super::nearby::Names;
+use super::super::subscriptions::Names;
 
 /// What VoIPBIN puts on everything, JSON or not.
 const TEXT: &str = "text/plain";
@@ -43,16 +43,6 @@ pub(super) fn is_seen_to(delivery: &Delivery, subscription: &str) -> bool {
         name.as_long_string().is_some_and(|name| name.as_bytes() == subscription.as_bytes())
     };
     names.is_some_and(|names| names.as_slice().iter().any(is_it))
-}
-
-/// Its type. What VoIPBIN's services publish has none, and what names no resource is theirs also when it is
-/// published again.
-pub(super) fn key_of(event: &Event) -> ShortString {
-    match event.is_foreign() {
-        true => ShortString::default(),
-        // a type that is too long for a key goes to whoever follows all, as theirs does
-        false => ShortString::try_new(event.r#type.as_str()).unwrap_or_default(),
-    }
 }
 
 /// It expires in the queue when its asker has gone.

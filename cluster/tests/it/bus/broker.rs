@@ -17,7 +17,7 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 const ATTEMPTS: u32 = 3;
 const HANG_LIMIT: Duration = Duration::from_secs(5);
 /// Every test gets a virtual host of its own.
-const VHOSTS: usize = 52;
+const VHOSTS: usize = 53;
 const PROGRAM: &str = "rabbitmq-server";
 /// Debian's in the path refuses to run as anybody else than its own user.
 const FOLDERS: [&str; 2] = ["/usr/lib/rabbitmq/bin", "/usr/sbin"];

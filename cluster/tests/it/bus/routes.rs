@@ -6,7 +6,8 @@ use std::sync::Arc;
 use cluster::bus::rabbit::{RabbitBus, subscription};
 use futures_util::StreamExt as _;
 use lapin::options::{
-    BasicCancelOptions, BasicConsumeOptions, ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions,
+    BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, ExchangeBindOptions, ExchangeDeclareOptions,
+    QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
@@ -17,7 +18,7 @@ use tokio::time::{Duration, timeout};
 use uuid::Uuid;
 
 use super::broker;
-use super::peers::event;
+use super::peers::{Follower, event};
 
 const DOMAIN: &str = "tag-manager";
 const SOON: Duration = Duration::from_secs(15);
@@ -147,4 +148,40 @@ async fn who_watches_again_after_nobody_did_sees_what_happens_from_then_on() {
         // nobody sees it, and the watch ends with it, before or after the next one begins
         world.bus.publish(of_type("tag_unseen")).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_all_who_follow_it_have_on_its_node_is_brought_to_no_queue() {
+    let Some(world) = World::new().await else { return };
+    let all = [follows("exact", &["tag_created"]), follows("everything", &["*"])];
+    world.bus.declare(&[DOMAIN], &all).await.unwrap();
+    let none = FieldTable::default;
+    for (queue, key) in [("by-type", "*"), ("watches", "#")] {
+        world.peer.queue_declare(queue.into(), QueueDeclareOptions::default(), none()).await.unwrap();
+        let facts = "branchline.facts";
+        let options = QueueBindOptions::default();
+        world.peer.queue_bind(queue.into(), facts.into(), key.into(), options, none()).await.unwrap();
+    }
+    let (exact, mut got_exact) = Follower::new(99);
+    let (everything, got_everything) = Follower::new(99);
+    let exact = world.bus.subscribe(&all[0], exact).await.unwrap();
+    let _everything = world.bus.subscribe(&all[1], everything).await.unwrap();
+    world.bus.publish(of_type("tag_created")).await.unwrap();
+    world.bus.publish(of_type("tag_updated")).await.unwrap();
+    assert!(got_exact.try_recv().is_ok() && got_everything.len() == 2, "they have it when it is published");
+    let read = async |queue: &str| {
+        let options = BasicGetOptions { no_ack: true };
+        let found = world.peer.basic_get(queue.into(), options).await.unwrap();
+        found.map(|found| found.delivery.routing_key.to_string())
+    };
+    assert_eq!(read("by-type").await, None);
+    assert_eq!(read("watches").await.as_deref(), Some("tag_created.seen1"));
+    assert_eq!(read("watches").await.as_deref(), Some("tag_updated.seen1"));
+    // one of them leaves: what he follows goes to his queue
+    drop(exact);
+    world.bus.publish(of_type("tag_created")).await.unwrap();
+    world.bus.publish(of_type("tag_updated")).await.unwrap();
+    assert_eq!(read("by-type").await.as_deref(), Some("tag_created"));
+    assert_eq!(read("by-type").await, None);
+    assert_eq!(got_everything.len(), 4);
 }

@@ -12,14 +12,14 @@ use protocol::{Kind, time};
 use serde_json::Value;
 use sqlx::error::DatabaseError;
 use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlRow};
-use sqlx::{Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, MySql, Pool, Row as _};
+use sqlx::{Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, MySql, Row as _};
 use sqlx::{query_with, raw_sql};
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::dialect::{Asked, Dialect, Failed, Fault, Unique, Why, sealed};
 use super::pulse::Pulse;
 use super::statement::Statement;
+use pool::Pool;
 
 impl sealed::Sealed for MySql {}
 
@@ -34,7 +34,7 @@ impl Dialect for MySql {
     type Options = MySqlConnectOptions;
     type Connection = MySqlConnection;
     type Row = MySqlRow;
-    type Pool = Pool<MySql>;
+    type Pool = Pool;
 
     const ALONE: bool = false;
     const BEGIN: Option<&'static str> = None;
@@ -191,31 +191,24 @@ impl Dialect for MySql {
         query_with(sql, arguments(&statement.values)?).fetch_all(conn).await
     }
 
-    fn pool(options: MySqlConnectOptions, most: u32) -> Pool<MySql> {
-        pool::open(options, most)
+    fn pool(options: MySqlConnectOptions, most: u32) -> Pool {
+        Pool::new(options, most)
     }
 
-    async fn read(
-        pool: &Pool<MySql>,
-        statement: Statement,
-        pulse: Option<&Pulse>,
-    ) -> sqlx::Result<Vec<MySqlRow>> {
+    async fn read(pool: &Pool, statement: Statement, pulse: Option<&Pulse>) -> sqlx::Result<Vec<MySqlRow>> {
         pool::read(pool, statement, pulse).await
     }
 
-    fn load(pool: &Pool<MySql>) -> Load {
-        let (open, idle) = (pool.size() as usize, pool.num_idle());
-        let most = pool.options().get_max_connections() as usize;
-        Load { busy: open.saturating_sub(idle), idle, most, waiting: 0 }
+    fn load(pool: &Pool) -> Load {
+        pool.load()
     }
 
-    fn is_open(pool: &Pool<MySql>) -> bool {
-        !pool.is_closed()
+    fn is_open(pool: &Pool) -> bool {
+        pool.is_open()
     }
 
-    async fn close_pool(pool: &Pool<MySql>) {
-        // a connection that does not close in time is closed by the end of the process
-        let _ = timeout(pool::PLACE_LIMIT, pool.close()).await;
+    async fn close_pool(pool: &Pool) {
+        pool.close().await;
     }
 }
 

@@ -65,8 +65,8 @@ pub(crate) struct SqlStore<D: Dialect> {
     lease: Option<Lease>,
     /// Given back when the store is closed.
     held: Mutex<Option<Held>>,
-    /// Dropped with the store, after it.
-    _scratch: Option<Scratch>,
+    /// Removed when the store is closed, or dropped after it.
+    scratch: Mutex<Option<Scratch>>,
 }
 
 impl<D: Dialect> SqlStore<D> {
@@ -103,13 +103,13 @@ impl<D: Dialect> SqlStore<D> {
             tail,
             lease,
             held: Mutex::default(),
-            _scratch: None,
+            scratch: Mutex::default(),
         })
     }
 
-    /// Removes the files of a scratch database when the store is dropped.
-    pub(crate) fn with_scratch(mut self, scratch: Scratch) -> Self {
-        self._scratch = Some(scratch);
+    /// Removes the files of a scratch database in the end.
+    pub(crate) fn with_scratch(self, scratch: Scratch) -> Self {
+        *self.scratch.lock().unwrap_or_else(PoisonError::into_inner) = Some(scratch);
         self
     }
 
@@ -391,5 +391,6 @@ impl<D: Dialect> Store for SqlStore<D> {
         self.writer.close().await;
         self.reader.close().await;
         drop(self.held.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.scratch.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

@@ -89,6 +89,7 @@ impl Firing {
     /// The next timers, those under way not counted.
     async fn read(&mut self) -> Result<Vec<Timer>> {
         let most = u32::try_from(BATCH + self.ids.len()).unwrap_or(u32::MAX);
+        self.deps.store.timers_are_read();
         self.deps.store.timers(most).await
     }
 

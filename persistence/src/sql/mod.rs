@@ -275,7 +275,6 @@ impl<D: Dialect> Store for SqlStore<D> {
     }
 
     async fn timers(&self, most: u32) -> Result<Vec<Timer>> {
-        self.writer.timers_are_read();
         self.reader.all(timers::next::<D>(&self.node, most), timers::read::<D>).await
     }
 
@@ -293,6 +292,10 @@ impl<D: Dialect> Store for SqlStore<D> {
 
     fn timed(&self) -> watch::Receiver<Time> {
         self.writer.timed()
+    }
+
+    fn timers_are_read(&self) {
+        self.writer.timers_are_read();
     }
 
     async fn renew(&self, serves: &[&str]) -> Result<()> {

@@ -218,9 +218,11 @@ pub trait Store: Send + Sync {
     async fn outbox(&self, after: i64, most: u32) -> Result<Vec<(i64, Arc<Event>)>>;
     /// Wakes when a commit has added events.
     fn committed(&self) -> tokio::sync::watch::Receiver<u64>;
-    /// When the first of the timers is due that were set since the timers were read the last time; the end of all
-    /// times when there are none. It may be too early a time, never too late.
+    /// When the first of the timers is due that were set since [`Store::timers_are_read`]; the end of all times when there
+    /// are none. It may be too early a time, never too late.
     fn timed(&self) -> tokio::sync::watch::Receiver<Time>;
+    /// Said by the one who waits for timers, before it reads them: it knows of those that are stored by now.
+    fn timers_are_read(&self);
 
     /// Says that this node is alive and what it serves, for another [`LEASE`].
     ///

@@ -88,6 +88,9 @@ impl Store for Switch {
     fn timed(&self) -> watch::Receiver<Time> {
         self.store.timed()
     }
+    fn timers_are_read(&self) {
+        self.store.timers_are_read();
+    }
     async fn renew(&self, serves: &[&str]) -> Result<()> {
         self.through()?.renew(serves).await
     }

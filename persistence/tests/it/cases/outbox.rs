@@ -58,7 +58,7 @@ pub(super) async fn commits_wake(store: Arc<dyn Store>) {
     let (mut committed, mut timed) = (store.committed(), store.timed());
     committed.mark_unchanged();
     let due = "2026-01-01T00:00:00Z".parse::<Time>().unwrap();
-    store.timers(1).await.unwrap();
+    store.timers_are_read();
     timed.mark_unchanged();
     let row = Unit { writes: vec![insert(&call(Uuid::nil(), 1))], ..Unit::default() };
     store.commit(row).await.unwrap();
@@ -76,6 +76,8 @@ pub(super) async fn commits_wake(store: Arc<dyn Store>) {
     store.commit(later).await.unwrap();
     assert!(!timed.has_changed().unwrap(), "the first one is known");
     store.timers(9).await.unwrap();
+    assert_eq!(*timed.borrow(), due, "somebody else looks at them");
+    store.timers_are_read();
     assert_eq!(*timed.borrow(), Time::MAX_UTC, "all are known");
     assert!(!committed.has_changed().unwrap(), "the outbox has nothing to send");
 }

@@ -165,13 +165,24 @@ impl Rows<'_> {
         what: &str,
         by: &Context,
     ) -> Result<Arc<Row>> {
-        let changed = self.set(unit, (row, patch), by)?;
+        let changed = self.put(unit, (row, patch), by)?;
         unit.events.push(self.fact(what, &changed, by));
         Ok(changed)
     }
 
-    /// As [`Rows::amend`], of fields none of which leaves the platform: there is nothing to tell.
+    /// As [`Rows::amend`], when nothing that leaves the platform changes: there is nothing to tell.
+    ///
+    /// # Errors
+    /// Something does.
     pub(crate) fn set(&self, unit: &mut Unit, (row, patch): (&Row, Row), by: &Context) -> Result<Arc<Row>> {
+        let leaves = |name: &str| self.resource.field(name).is_none_or(|field| !field.internal);
+        match patch.iter().find(|(name, value)| leaves(name) && row.get(*name) != Some(value)) {
+            Some((name, _)) => Err(Error::internal(format!("{name} leaves: a change of it is a fact"))),
+            None => self.put(unit, (row, patch), by),
+        }
+    }
+
+    fn put(&self, unit: &mut Unit, (row, patch): (&Row, Row), by: &Context) -> Result<Arc<Row>> {
         let (id, rev) = (id_of(row)?, row.get("rev").and_then(Value::as_i64).unwrap_or_default());
         let mut patch = self.seal(patch)?;
         patch.insert("tm_update".into(), json!(time::stamp(self.deps.clock.now())));

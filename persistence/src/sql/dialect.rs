@@ -30,8 +30,7 @@ pub(crate) trait Dialect: sealed::Sealed + Sized + 'static {
     type Options: Clone + Send + Sync + 'static;
     type Connection: Send + 'static;
     type Row: Send + 'static;
-    /// The connections that reads share.
-    type Pool: Send + Sync + 'static;
+    type Pool: Connections<Options = Self::Options, Row = Self::Row>;
 
     /// The database is in this process, which has it to itself: it knows of every change, and who asks it does not
     /// wait for others but works. Its writer has a thread of its own.
@@ -92,17 +91,24 @@ pub(crate) trait Dialect: sealed::Sealed + Sized + 'static {
         conn: &mut Self::Connection,
         statement: &Statement,
     ) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+}
 
-    fn pool(options: Self::Options, most: u32) -> Self::Pool;
-    /// As [`Dialect::fetch`], on a connection of the pool. `pulse` hears whether the database says anything.
+/// The connections that reads share.
+pub(crate) trait Connections: Send + Sync + 'static {
+    type Options;
+    type Row;
+
+    /// At most so many; they are made when they are needed.
+    fn new(options: Self::Options, most: u32) -> Self;
+    /// As [`Dialect::fetch`], on one of them. `pulse` hears whether the database says anything.
     fn read(
-        pool: &Self::Pool,
+        &self,
         statement: Statement,
         pulse: Option<&Pulse>,
     ) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
-    fn load(pool: &Self::Pool) -> Load;
-    fn is_open(pool: &Self::Pool) -> bool;
-    fn close_pool(pool: &Self::Pool) -> impl Future<Output = ()> + Send;
+    fn load(&self) -> Load;
+    fn is_open(&self) -> bool;
+    fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
 /// A statement that is to be run.

@@ -7,7 +7,7 @@ mod pool;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
-use protocol::ports::{Bound, Load};
+use protocol::ports::Bound;
 use protocol::{Kind, time};
 use serde_json::Value;
 use sqlx::error::DatabaseError;
@@ -17,7 +17,6 @@ use sqlx::{query_with, raw_sql};
 use uuid::Uuid;
 
 use super::dialect::{Asked, Dialect, Failed, Fault, Unique, Why, sealed};
-use super::pulse::Pulse;
 use super::statement::Statement;
 use pool::Pool;
 
@@ -189,26 +188,6 @@ impl Dialect for MySql {
     async fn fetch(conn: &mut MySqlConnection, statement: &Statement) -> sqlx::Result<Vec<MySqlRow>> {
         let sql = AssertSqlSafe(statement.sql.clone());
         query_with(sql, arguments(&statement.values)?).fetch_all(conn).await
-    }
-
-    fn pool(options: MySqlConnectOptions, most: u32) -> Pool {
-        Pool::new(options, most)
-    }
-
-    async fn read(pool: &Pool, statement: Statement, pulse: Option<&Pulse>) -> sqlx::Result<Vec<MySqlRow>> {
-        pool::read(pool, statement, pulse).await
-    }
-
-    fn load(pool: &Pool) -> Load {
-        pool.load()
-    }
-
-    fn is_open(pool: &Pool) -> bool {
-        pool.is_open()
-    }
-
-    async fn close_pool(pool: &Pool) {
-        pool.close().await;
     }
 }
 

@@ -7,7 +7,7 @@ use protocol::{Field, Kind, Resource, Result, Row};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::dialect::Dialect;
+use super::dialect::{Connections as _, Dialect};
 use super::failure;
 use super::figures::Reads;
 use super::pulse::Pulse;
@@ -22,18 +22,18 @@ pub(super) struct Reader<D: Dialect> {
 
 impl<D: Dialect> Reader<D> {
     pub(super) fn new(options: D::Options, connections: u32, pulse: Option<Pulse>) -> Self {
-        Reader { pool: D::pool(options, connections), reads: Reads::default(), pulse }
+        Reader { pool: D::Pool::new(options, connections), reads: Reads::default(), pulse }
     }
 
     pub(super) async fn fetch(&self, statement: Statement) -> Result<Vec<D::Row>> {
         let since = Instant::now();
-        let rows = D::read(&self.pool, statement, self.pulse.as_ref()).await.map_err(refused::<D>);
+        let rows = self.pool.read(statement, self.pulse.as_ref()).await.map_err(refused::<D>);
         self.reads.ended(since, &rows);
         rows
     }
 
     pub(super) fn load(&self) -> Load {
-        D::load(&self.pool)
+        self.pool.load()
     }
 
     /// Every row, read by `read`.
@@ -62,11 +62,11 @@ impl<D: Dialect> Reader<D> {
     }
 
     pub(super) async fn close(&self) {
-        D::close_pool(&self.pool).await;
+        self.pool.close().await;
     }
 
     pub(super) fn is_open(&self) -> bool {
-        D::is_open(&self.pool)
+        self.pool.is_open()
     }
 }
 

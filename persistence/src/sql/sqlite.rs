@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use protocol::Kind;
-use protocol::ports::{Bound, Load};
+use protocol::ports::Bound;
 use protocol::time;
 use rusqlite::types::{ToSqlOutput, Value as Cell, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags, ffi};
@@ -19,7 +19,6 @@ use sqlx::error::{BoxDynError, DatabaseError, ErrorKind};
 use uuid::Uuid;
 
 use super::dialect::{Asked, Dialect, Failed, Fault, Unique, Why, sealed};
-use super::pulse::Pulse;
 use super::statement::Statement;
 use pool::Pool;
 
@@ -164,26 +163,6 @@ impl Dialect for Sqlite {
 
     async fn fetch(conn: &mut Connection, statement: &Statement) -> sqlx::Result<Vec<Cells>> {
         query(conn, statement).map_err(refused)
-    }
-
-    fn pool(options: Options, most: u32) -> Pool {
-        Pool::new(options, most)
-    }
-
-    async fn read(pool: &Pool, statement: Statement, _: Option<&Pulse>) -> sqlx::Result<Vec<Cells>> {
-        pool.read(statement).await
-    }
-
-    fn load(pool: &Pool) -> Load {
-        pool.load()
-    }
-
-    fn is_open(pool: &Pool) -> bool {
-        pool.is_open()
-    }
-
-    async fn close_pool(pool: &Pool) {
-        pool.close().await;
     }
 }
 

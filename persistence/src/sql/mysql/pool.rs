@@ -14,7 +14,7 @@ use sqlx::{ConnectOptions as _, Connection as _, MySql};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
-use super::super::dialect::Dialect as _;
+use super::super::dialect::{Connections, Dialect as _};
 use super::super::pulse::Pulse;
 use super::super::statement::Statement;
 use super::super::writer::TRUSTED;
@@ -33,29 +33,45 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Connections for reads. They are made when they are needed.
 pub(crate) struct Pool {
     options: MySqlConnectOptions,
-    most: usize,
+    most: u32,
     places: Semaphore,
     /// With the time of their last use, the last one last.
     idle: Mutex<Vec<(MySqlConnection, Instant)>>,
 }
 
-impl Pool {
-    pub(super) fn new(options: MySqlConnectOptions, most: u32) -> Pool {
-        let most = most as usize;
-        Pool { options, most, places: Semaphore::new(most), idle: Mutex::default() }
+impl Connections for Pool {
+    type Options = MySqlConnectOptions;
+    type Row = MySqlRow;
+
+    fn new(options: MySqlConnectOptions, most: u32) -> Pool {
+        Pool { options, most, places: Semaphore::new(most as usize), idle: Mutex::default() }
     }
 
-    pub(super) fn load(&self) -> Load {
-        let busy = self.most.saturating_sub(self.places.available_permits());
-        Load { busy, idle: self.idle().len(), most: self.most, waiting: 0 }
+    async fn read(&self, statement: Statement, pulse: Option<&Pulse>) -> sqlx::Result<Vec<MySqlRow>> {
+        let mut lent = unless_silent(pulse, self.lend(), false).await?;
+        // bytes that make no sense can make the driver panic: the connection is to blame, not the caller
+        let fetched = AssertUnwindSafe(lent.fetch(&statement)).catch_unwind();
+        let fetched = fetched.map(|fetched| fetched.unwrap_or(Err(sqlx::Error::WorkerCrashed)));
+        let fetched = timeout(READ_LIMIT, unless_silent(pulse, fetched, true)).await;
+        let fetched = fetched.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into())));
+        if matches!(&fetched, Ok(_) | Err(sqlx::Error::Database(_))) {
+            lent.give_back();
+        }
+        fetched
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    fn load(&self) -> Load {
+        let (most, idle) = (self.most as usize, self.idle().len());
+        Load { busy: most.saturating_sub(self.places.available_permits()), idle, most, waiting: 0 }
+    }
+
+    fn is_open(&self) -> bool {
         !self.places.is_closed()
     }
 
-    /// One that is at work is closed when it has its answer.
-    pub(super) async fn close(&self) {
+    /// One that is still at work after a while is closed when it has its answer.
+    async fn close(&self) {
+        let _ = timeout(PLACE_LIMIT, self.places.acquire_many(self.most)).await;
         self.places.close();
         let idle = std::mem::take(&mut *self.idle());
         let goodbye = async {
@@ -67,7 +83,9 @@ impl Pool {
         // a connection that does not close in time is closed by the end of the process
         let _ = timeout(PLACE_LIMIT, goodbye).await;
     }
+}
 
+impl Pool {
     async fn lend(&self) -> sqlx::Result<Lent<'_>> {
         let lent = timeout(PLACE_LIMIT, async {
             let place = self.places.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
@@ -100,23 +118,6 @@ impl Pool {
     fn idle(&self) -> MutexGuard<'_, Vec<(MySqlConnection, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-pub(super) async fn read(
-    pool: &Pool,
-    statement: Statement,
-    pulse: Option<&Pulse>,
-) -> sqlx::Result<Vec<MySqlRow>> {
-    let mut lent = unless_silent(pulse, pool.lend(), false).await?;
-    // bytes that make no sense can make the driver panic: the connection is to blame, not the caller
-    let fetched = AssertUnwindSafe(lent.fetch(&statement)).catch_unwind();
-    let fetched = fetched.map(|fetched| fetched.unwrap_or(Err(sqlx::Error::WorkerCrashed)));
-    let fetched = timeout(READ_LIMIT, unless_silent(pulse, fetched, true)).await;
-    let fetched = fetched.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into())));
-    if matches!(&fetched, Ok(_) | Err(sqlx::Error::Database(_))) {
-        lent.give_back();
-    }
-    fetched
 }
 
 /// A connection that waits for an answer. If it is dropped before it was given back it is closed at once, and its place

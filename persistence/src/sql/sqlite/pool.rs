@@ -11,6 +11,8 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Duration, timeout};
 
+use super::super::dialect::Connections;
+use super::super::pulse::Pulse;
 use super::super::statement::Statement;
 use super::{Cells, Options, opened, query, refused};
 
@@ -31,13 +33,16 @@ struct Lot {
     idle: Mutex<Vec<Connection>>,
 }
 
-impl Pool {
-    pub(super) fn new(options: Options, most: u32) -> Self {
+impl Connections for Pool {
+    type Options = Options;
+    type Row = Cells;
+
+    fn new(options: Options, most: u32) -> Self {
         let lot = Arc::new(Lot { options, idle: Mutex::default() });
         Pool { lot, places: Arc::new(Semaphore::new(most as usize)), most }
     }
 
-    pub(super) async fn read(&self, statement: Statement) -> sqlx::Result<Vec<Cells>> {
+    async fn read(&self, statement: Statement, _: Option<&Pulse>) -> sqlx::Result<Vec<Cells>> {
         let place = timeout(PLACE_LIMIT, self.places.clone().acquire_owned());
         let place =
             place.await.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
@@ -53,17 +58,17 @@ impl Pool {
         read.map_err(|_| sqlx::Error::WorkerCrashed)?
     }
 
-    pub(super) fn load(&self) -> Load {
+    fn load(&self) -> Load {
         let (most, idle) = (self.most as usize, self.lot.idle().len());
         Load { busy: most.saturating_sub(self.places.available_permits()), idle, most, waiting: 0 }
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    fn is_open(&self) -> bool {
         !self.places.is_closed()
     }
 
     /// What is still being read after a while is ended by the end of the process.
-    pub(super) async fn close(&self) {
+    async fn close(&self) {
         let _ = timeout(PLACE_LIMIT, self.places.acquire_many(self.most)).await;
         self.places.close();
         self.lot.idle().clear();

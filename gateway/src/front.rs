@@ -37,8 +37,6 @@ use crate::{Authority, Caller, Credential, auth, body, cors, openapi, reply, req
 /// The label of what matches no route, so that strangers cannot make up label values.
 const UNMATCHED: &str = "unmatched";
 
-/// What log lines of a request say where no domain is at work.
-const SERVICE: &str = "gateway";
 /// W3C Trace Context.
 const TRACEPARENT: &str = "traceparent";
 
@@ -94,7 +92,7 @@ impl Front {
         let request_id = request_id::of(&head.headers);
         let is_cross = head.headers.contains_key(ORIGIN);
         let method = label(&head.method);
-        let span = info_span!("request", service = SERVICE, %request_id, method, customer = Empty);
+        let span = info_span!("request", %request_id, method, customer = Empty);
         if let Some(parent) = head.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()) {
             (self.parts.adopt)(&span, parent);
         }

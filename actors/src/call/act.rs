@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::time::Duration;
 use uuid::Uuid;
 
-use super::api::{Act, CutShort, Finished};
+use super::api::{Act, CutShort};
 use super::calls::{Calls, now, patch};
 use super::session::{Msg, Reply, Session};
 use super::status::{Reason, Status, Way};
@@ -55,7 +55,12 @@ impl Session {
             let _ = reply.send(Ok(()));
             return Ok(());
         }
+        if let Some(finished) = self.finished(act.turn) {
+            let _ = reply.send(Ok(()));
+            return self.tell(finished, me).await;
+        }
         self.abandon().await?;
+        self.keyed = false;
         let mut action = json!(act.instruction);
         action["id"] = json!(act.turn.action_id);
         action["tm_execute"] = now(&self.calls.deps);
@@ -76,22 +81,24 @@ impl Session {
                 self.doing = Some((turn, doing));
                 Ok(())
             }
-            Ok(None) => self.finish(turn, String::new()).await,
-            Err(error) => self.finish(turn, error.to_string()).await,
+            Ok(None) => self.finish(turn, String::new(), me).await,
+            Err(error) => self.finish(turn, error.to_string(), me).await,
         }
     }
 
-    /// After a crash: the action that was under way begins again.
+    /// After a crash: the action that was under way begins again, unless its flow has heard of its end.
     pub(super) async fn take_up(&mut self, me: &Myself<Msg>) -> Result<()> {
         let Some((turn, instruction)) = self.open_action() else { return Ok(()) };
-        self.carry_out(turn, instruction, me).await
+        match self.is_wanted(turn).await {
+            true => self.carry_out(turn, instruction, me).await,
+            false => Ok(()),
+        }
     }
 
     fn open_action(&self) -> Option<(Turn, Instruction)> {
         let field = |name: &str| self.row.get(name).cloned().unwrap_or_default();
         let turn: Turn = serde_json::from_value(field("turn")).ok()?;
-        let finished = serde_json::from_value::<Finished>(field("finished")).ok();
-        let open = finished.is_none_or(|finished| finished.turn != turn);
+        let open = self.finished(turn).is_none();
         open.then(|| serde_json::from_value(field("action")).ok()).flatten().map(|action| (turn, action))
     }
 
@@ -156,11 +163,11 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn cut_short(&mut self, turn: Turn, reply: Reply<()>) -> Result<()> {
+    pub(super) async fn cut_short(&mut self, turn: Turn, reply: Reply<()>, me: &Myself<Msg>) -> Result<()> {
         let _ = reply.send(Ok(()));
         if self.doing.as_ref().is_some_and(|(doing, _)| *doing == turn) {
             self.abandon().await?;
-            self.finish(turn, String::new()).await?;
+            self.finish(turn, String::new(), me).await?;
         }
         Ok(())
     }
@@ -200,13 +207,20 @@ impl Session {
         Ok((!goes_on).then_some(Doing::Sound))
     }
 
-    pub(super) async fn fetched(&mut self, id: Uuid, sounds: Result<Vec<Sound>>) -> Result<()> {
+    pub(super) async fn fetched(
+        &mut self,
+        id: Uuid,
+        sounds: Result<Vec<Sound>>,
+        me: &Myself<Msg>,
+    ) -> Result<()> {
         let played = match sounds {
             Ok(sounds) => self.play(id, sounds).await,
             Err(error) => Err(error),
         };
         match (played, &self.doing) {
-            (Err(error), Some((turn, _))) if turn.run() == id => self.finish(*turn, error.to_string()).await,
+            (Err(error), Some((turn, _))) if turn.run() == id => {
+                self.finish(*turn, error.to_string(), me).await
+            }
             (Err(error), _) => {
                 tracing::info!(call = %self.id, %error, "nothing to play");
                 Ok(())
@@ -229,7 +243,7 @@ impl Session {
     }
 
     /// What its bridge asks of this call.
-    pub(super) async fn bridged(&mut self, word: bridge::Word) -> Result<()> {
+    pub(super) async fn bridged(&mut self, word: bridge::Word, me: &Myself<Msg>) -> Result<()> {
         let incoming = self.facts.direction == Way::Incoming;
         let command = match word {
             bridge::Word::Ring | bridge::Word::Answer if self.status.is_unanswered() && !incoming => {
@@ -245,7 +259,7 @@ impl Session {
                 }
                 Command::Join { bridge }
             }
-            bridge::Word::Out(bridge) => return self.out(bridge).await,
+            bridge::Word::Out(bridge) => return self.out(bridge, me).await,
         };
         if let Err(error) = self.voice(command).await {
             tracing::debug!(call = %self.id, %error, "the leg is gone");
@@ -254,11 +268,13 @@ impl Session {
     }
 
     /// The bridge let this call go: its action is done.
-    async fn out(&mut self, bridge: Uuid) -> Result<()> {
+    async fn out(&mut self, bridge: Uuid, me: &Myself<Msg>) -> Result<()> {
         let _ = self.voice(Command::Leave).await;
         let _ = self.voice(Command::Stop).await;
         match self.doing {
-            Some((turn, Doing::Bridge(inside))) if inside == bridge => self.finish(turn, String::new()).await,
+            Some((turn, Doing::Bridge(inside))) if inside == bridge => {
+                self.finish(turn, String::new(), me).await
+            }
             _ => Ok(()),
         }
     }

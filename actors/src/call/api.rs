@@ -12,8 +12,9 @@ pub(crate) use super::CALL;
 pub(crate) use super::status::Reason;
 use crate::flow::api::{Instruction, Turn};
 
-/// Carries one action of a flow out on a call. Acknowledged when it began; `call_action_finished` follows,
-/// with the turn in `finished`. A turn that is already under way is left alone.
+/// Carries one action of a flow out on a call. Acknowledged when it began; its flow is told of its end, or hears it in
+/// `call_action_finished`. A turn that is already under way is left alone, and of one that has ended the end is told
+/// again.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Act {
     pub(crate) turn: Turn,
@@ -25,7 +26,7 @@ impl Command for Act {
     type Reply = ();
 }
 
-/// Cuts the action short that is under way: its `call_action_finished` follows.
+/// Cuts the action short that is under way: that is its end.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct CutShort {
     pub(crate) turn: Turn,
@@ -36,7 +37,7 @@ impl Command for CutShort {
     type Reply = ();
 }
 
-/// What `call_action_finished` says in the call's field `finished`.
+/// The end of an action, also the call's field `finished`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Finished {
     pub(crate) turn: Turn,

@@ -4,7 +4,6 @@ use metrics::{Gauge, counter, gauge, histogram};
 use tokio::time::Instant;
 use tracing::{Span, info, info_span};
 
-use super::NAME;
 use super::session::Facts;
 use super::status::{Reason, Status, Way};
 
@@ -24,7 +23,7 @@ impl Counted {
             Way::Incoming => "incoming",
             Way::Outgoing => "outgoing",
         };
-        let span = info_span!("call", service = NAME, call = %facts.id, customer = %facts.customer_id);
+        let span = info_span!("call", call = %facts.id, customer = %facts.customer_id);
         let live = live(facts.status, way);
         live.increment(1);
         let answered = (facts.status == Status::Progressing).then(Instant::now);

@@ -13,6 +13,7 @@ use super::session::Session;
 impl Session {
     /// `duration` in milliseconds.
     pub(super) async fn digit(&mut self, digit: char, duration: u32) -> Result<()> {
+        self.keyed = true;
         let mut fact = self.calls.rows().fact("", &Arc::default(), &self.by());
         fact.r#type = "dtmf_received".into();
         fact.data = Arc::new(patch([

@@ -10,6 +10,7 @@ mod count;
 mod country;
 mod delete;
 mod digit;
+mod finish;
 mod group;
 mod hangup;
 mod media;
@@ -149,7 +150,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
     let calls = Arc::new(Calls::new(deps));
     let reports = calls.clone();
     let own = Ops::GET.and(Ops::UPDATE);
-    let domain = Domain::new(NAME, deps).asks(ASKS);
+    let domain = Domain::new(NAME, deps).asks(ASKS).tells(&["flow-manager"]);
     serve_calls(domain, &calls)
         .mount(Mount::new("service_agents/calls", Locate::Rows, Ops::READ).access(Access::all(Rule::Own)))
         .resource(&GROUPCALL)

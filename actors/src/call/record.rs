@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use protocol::ports::Unit;
 use protocol::{Result, Row};
+use serde_json::Value;
 use tokio::time::Duration;
 
 use super::session::{Msg, Session};
@@ -19,6 +20,12 @@ pub(super) struct Unwritten {
     patch: Row,
     /// When it is written by itself.
     soon: Option<Alarm>,
+}
+
+impl Unwritten {
+    pub(super) fn get(&self, column: &str) -> Option<&Value> {
+        self.patch.get(column)
+    }
 }
 
 impl Session {

@@ -51,6 +51,8 @@ pub(super) enum Msg {
     TooLong,
     /// An action has not ended yet.
     Lasts,
+    /// The flow could not be told that this one has.
+    Unheard(Turn),
     /// The end of work whose outcome nobody waits for.
     Done,
 }
@@ -66,6 +68,8 @@ pub(super) struct Session {
     pub(super) status: Status,
     pub(super) facts: Facts,
     pub(super) doing: Option<(Turn, Doing)>,
+    /// A key was pressed since it began.
+    pub(super) keyed: bool,
     attempts: Option<Box<Attempts>>,
     asked: Reason,
     minutes: u32,
@@ -99,6 +103,7 @@ impl Session {
             status: facts.status,
             facts,
             doing: None,
+            keyed: false,
             attempts: None,
             asked: Reason::None,
             minutes: 1,
@@ -125,7 +130,7 @@ impl Session {
             LegEvent::Ringing if next.is_some() => self.ringing().await?,
             LegEvent::Answered if next.is_some() => self.answered(me).await?,
             LegEvent::Digit { digit, duration_ms } => self.digit(digit, duration_ms).await?,
-            LegEvent::PlayFinished { id } | LegEvent::DigitsSent { id } => self.finish_if(id).await?,
+            LegEvent::PlayFinished { id } | LegEvent::DigitsSent { id } => self.finish_if(id, me).await?,
             LegEvent::MediaTimeout => self.end(Reason::Timeout).await?,
             LegEvent::EarlyMedia if self.status == Status::Dialing => self.ringing().await?,
             LegEvent::Ringing
@@ -310,23 +315,6 @@ impl Session {
         Ok(())
     }
 
-    /// Reports the action as finished whose run this was, if it is the one under way.
-    async fn finish_if(&mut self, run: Uuid) -> Result<()> {
-        match self.doing {
-            Some((turn, _)) if turn.run() == run => self.finish(turn, String::new()).await,
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    pub(super) async fn finish(&mut self, turn: Turn, error: String) -> Result<()> {
-        self.doing = None;
-        if !error.is_empty() {
-            tracing::info!(call = %self.id, action = %turn.action_id, error, "action not carried out");
-        }
-        let finished = Finished { turn, error };
-        self.write(patch([("finished", json!(finished))]), "action_finished").await
-    }
-
     async fn delete(&mut self, reply: Reply<Row>) -> Result<()> {
         self.delete = true;
         self.end(Reason::Normal).await?;
@@ -376,8 +364,8 @@ impl Living for Session {
             Msg::Resume => return self.resume(me).await,
             Msg::Leg(event) => return self.leg(event, me).await,
             Msg::Act(act, reply) => self.act(*act, reply, me).await?,
-            Msg::CutShort(turn, reply) => self.cut_short(turn, reply).await?,
-            Msg::Fetched(action, sounds) => self.fetched(action, sounds).await?,
+            Msg::CutShort(turn, reply) => self.cut_short(turn, reply, me).await?,
+            Msg::Fetched(action, sounds) => self.fetched(action, sounds, me).await?,
             Msg::End(why, reply) => {
                 self.end(why).await?;
                 reply.map(|reply| reply.send(Ok(Row::clone(&self.row))));
@@ -385,9 +373,10 @@ impl Living for Session {
             Msg::Delete(reply) => self.delete(reply).await?,
             Msg::Media(command, change, reply) => self.media(command, change, reply).await?,
             Msg::Chain(child, reply) => self.chain(child, reply).await?,
-            Msg::Bridge(word) => self.bridged(word).await?,
+            Msg::Bridge(word) => self.bridged(word, me).await?,
             Msg::Minute => self.minute(me).await?,
             Msg::Lasts => self.lasts().await?,
+            Msg::Unheard(turn) => self.unheard(turn).await?,
             Msg::TooLong => {
                 self.end(Reason::Timeout).await?;
                 tracing::debug!(call = %self.id, cause = CAUSE_DURATION, "time is up");

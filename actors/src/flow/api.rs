@@ -9,6 +9,8 @@ use uuid::Uuid;
 
 use super::variables::Texts;
 
+pub(crate) use super::ACTIVEFLOW;
+pub(crate) use super::hear::Hear;
 pub(crate) use super::option::{DigitsSend, Hangup, HangupReason, Instruction, Play, Talk};
 pub(crate) use super::state::Turn;
 

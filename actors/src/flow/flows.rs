@@ -60,7 +60,12 @@ impl Flows {
     ///
     /// # Errors
     /// `STATE_INVALID` when it has ended; what its interpreter refuses.
-    pub(super) async fn ask(&self, by: &Context, id: Uuid, ask: impl FnOnce(Reply) -> Msg) -> Result<Row> {
+    pub(super) async fn ask(
+        &self,
+        by: &Context,
+        id: Uuid,
+        ask: impl FnOnce(Reply) -> Msg,
+    ) -> Result<Arc<Row>> {
         match self.live.ask(id, by, ask).await {
             Err(error) if error.status == Status::NotFound => match self.deps.store.entry(JOURNAL, id).await?
             {
@@ -74,7 +79,7 @@ impl Flows {
     /// As [`Flows::ask`], for a caller who must first be seen to own it.
     pub(super) async fn give(&self, by: &Context, id: Uuid, input: Input) -> Result<Row> {
         self.rows().get(by.scope, id).await?;
-        self.ask(by, id, |reply| Msg::Asked(input, reply)).await
+        self.ask(by, id, |reply| Msg::Asked(input, reply)).await.map(Arc::unwrap_or_clone)
     }
 
     /// Tells an activeflow what happened, wherever it is. One that has ended, or never was, does not care.

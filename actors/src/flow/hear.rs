@@ -49,9 +49,16 @@ impl From<Finished> for Heard {
     }
 }
 
+/// Tells an activeflow what happened. Answered when that is stored; one that has ended, or never was, does not care.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Hear {
+pub(crate) struct Hear {
     pub(super) heard: Heard,
+}
+
+impl From<Finished> for Hear {
+    fn from(finished: Finished) -> Hear {
+        Hear { heard: finished.into() }
+    }
 }
 
 impl Command for Hear {
@@ -59,7 +66,6 @@ impl Command for Hear {
     type Reply = ();
 }
 
-/// One that has ended, or never was, does not care.
 pub(super) async fn hear(flows: Arc<Flows>, by: Context, id: Uuid, hear: Hear) -> Result<()> {
     let heard = async {
         flows.rows().get(by.scope, id).await?;

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::Duration;
 use uuid::Uuid;
 
-use super::action::{Kind, Media};
+use super::action::{Kind, Media, Performer};
 use super::flows::{Flows, JOURNAL};
 use super::machine::{Effect, Input, Outcome, resume, step};
 use super::option::Instruction;
@@ -21,7 +21,7 @@ use super::perform::{self, Report};
 use super::state::{State, Turn};
 use crate::kernel::{Alarm, Living, Myself, Then};
 
-pub(super) type Reply = oneshot::Sender<Result<Row>>;
+pub(super) type Reply = oneshot::Sender<Result<Arc<Row>>>;
 
 pub(super) enum Msg {
     /// Stored just now, or rebuilt: whatever is to be done next.
@@ -90,6 +90,8 @@ impl Run {
     }
 
     async fn take(&mut self, input: Input, reply: Option<Reply>, me: &Myself<Msg>) -> Result<Then> {
+        let of_call = matches!(input, Input::Finished { .. })
+            && self.state.current().kind.performer() == Performer::Call;
         let stepped = match self.is_answered_by_the_end(&input) {
             true => Ok((self.state.clone(), Vec::new())),
             false => step(&self.state, input, self.flows.deps.clock.now()),
@@ -101,10 +103,12 @@ impl Run {
                 return Ok(Then::Go);
             }
         };
-        if effects.first() == Some(&Effect::Changed) {
+        if of_call && hangs_up(&effects) {
+            self.state = state;
+        } else if effects.first() == Some(&Effect::Changed) {
             self.keep(state).await?;
         }
-        reply.map(|reply| reply.send(Ok(Row::clone(&self.row))));
+        reply.map(|reply| reply.send(Ok(self.row.clone())));
         for effect in effects {
             self.carry_out(effect, me);
         }
@@ -207,7 +211,7 @@ impl Living for Run {
             Msg::Resume => self.resume(me).await,
             Msg::Asked(input, reply) => self.take(input, Some(reply), me).await,
             Msg::Again(reply) => {
-                let _ = reply.send(Ok(Row::clone(&self.row)));
+                let _ = reply.send(Ok(self.row.clone()));
                 if let Some(again @ Effect::Run { .. }) = resume(&self.state) {
                     self.carry_out(again, me);
                 }
@@ -233,6 +237,12 @@ impl Living for Run {
             }
         }
     }
+}
+
+/// Nothing but the call's end follows, which is kept with the end of the flow. After a crash before that the call says
+/// once more that its last action is over.
+fn hangs_up(effects: &[Effect]) -> bool {
+    matches!(effects, [Effect::Changed, Effect::Run { instruction: Instruction::Hangup(_), .. }])
 }
 
 /// How long an action lasts of which nothing is to be done but to wait.

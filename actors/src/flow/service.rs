@@ -29,7 +29,8 @@ pub(super) async fn stop_service(flows: Arc<Flows>, by: Context, id: Uuid, stop:
 
 pub(super) async fn go_on(flows: Arc<Flows>, by: Context, id: Uuid, go_on: GoOn) -> Result<Row> {
     flows.rows().get(by.scope, id).await?;
-    flows.ask(&by, id, |reply| Msg::GoOn(go_on.current_action_id, reply)).await
+    let row = flows.ask(&by, id, |reply| Msg::GoOn(go_on.current_action_id, reply)).await?;
+    Ok(Arc::unwrap_or_clone(row))
 }
 
 pub(super) async fn forward(flows: Arc<Flows>, by: Context, id: Uuid, to: Forward) -> Result<Row> {

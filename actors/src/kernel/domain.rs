@@ -6,8 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use protocol::ports::{Deps, Residents, Subscription};
 use protocol::{
-    Command, Context, Entry, Error, Event, Method, Mount, Op, Request, Resource, Result, Row, Verb, event,
-    sock,
+    Command, Context, Entry, Error, Event, Method, Mount, Op, Request, Resource, Result, Row, event, sock,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -56,6 +55,9 @@ pub struct Domain {
     pub children: Vec<Child>,
     /// Domains whose answers this one waits for. Their graph has no cycle: upwards only by event.
     pub asks: &'static [&'static str],
+    /// Domains above that this one tells what happened, in a verb that takes no worker, and does not wait for: where
+    /// they do not hear, a fact says so.
+    pub tells: &'static [&'static str],
     deps: Deps,
     handlers: HashMap<(&'static str, Slot), (Handler, By)>,
     followers: Vec<Follower>,
@@ -71,6 +73,7 @@ impl Domain {
             mounts: Vec::new(),
             children: Vec::new(),
             asks: &[],
+            tells: &[],
             deps: deps.clone(),
             handlers: HashMap::new(),
             followers: Vec::new(),
@@ -81,6 +84,11 @@ impl Domain {
 
     pub fn asks(mut self, domains: &'static [&'static str]) -> Self {
         self.asks = domains;
+        self
+    }
+
+    pub fn tells(mut self, domains: &'static [&'static str]) -> Self {
+        self.tells = domains;
         self
     }
 
@@ -320,7 +328,7 @@ impl Domain {
             Op::Create => Slot::Create,
             Op::Update(_) => Slot::Update,
             Op::Delete(_) => Slot::Delete,
-            Op::Verb(_, verb) => slot(verb),
+            Op::Verb(_, verb) => Slot::Verb(verb.method, verb.name),
             Op::Ask(verb) => Slot::Ask(verb.method, verb.name),
             Op::Get(_) | Op::List(_) => return None,
         };
@@ -376,10 +384,6 @@ impl Follower {
         };
         covers && (self.wanted)(event)
     }
-}
-
-fn slot(verb: &'static Verb) -> Slot {
-    Slot::Verb(verb.method, verb.name)
 }
 
 /// An absent body is a command without fields.

@@ -65,9 +65,9 @@ impl Subscribe for Follow {
 impl Follow {
     /// Lines of a follower name the request whose doing the event was.
     fn span(&self, follower: &'static str, event: &Event) -> Span {
-        let (service, request_id) = (self.mailbox.domain().name, &*event.request_id);
         let customer = event.customer_id().map(display);
-        info_span!("follower", service, follower, event = %event.r#type, request_id, customer)
+        let request_id = &*event.request_id;
+        info_span!("follower", follower, event = %event.r#type, request_id, customer)
     }
 
     async fn persist(&self, follower: &'static str, event: &Arc<Event>) -> Result<()> {
@@ -101,7 +101,7 @@ impl Follow {
         (tries, error): (usize, &protocol::Error),
     ) -> Result<()> {
         let domain = self.mailbox.domain().name;
-        tracing::error!(domain, follower, event = %event.r#type, id = %event.id, cause = ?error.cause, %error, "event set aside");
+        tracing::error!(service = domain, follower, event = %event.r#type, id = %event.id, cause = ?error.cause, %error, "event set aside");
         let mut unit = Unit::default();
         let row = Row::from_iter([
             ("follower".to_owned(), json!(format!("{domain}/{follower}"))),

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Duration, Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info_span};
+use tracing::{Instrument as _, debug_span};
 use uuid::Uuid;
 
 use super::child::{Child, Halt, Started};
@@ -152,7 +152,8 @@ impl Mailbox {
     }
 
     async fn counted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let (since, span) = (Instant::now(), info_span!("domain", service = self.0.domain.name));
+        // finer than the log: lines are the service's whose code writes them, and a span is not free
+        let (since, span) = (Instant::now(), debug_span!("domain", service = self.0.domain.name));
         let done = pin!(work).instrument(span.clone()).await;
         self.0.figures.answered(&span, since, &done);
         done
@@ -309,12 +310,15 @@ impl crew::Work for Envelope {
             Work::Request(_, _, reply) if reply.is_closed() => {}
             Work::Request(request, handler, reply) => {
                 let limit = request.context.deadline + GRACE;
-                let done = ended(limit, domain.serve(*request, handler.as_ref())).instrument(span).await;
+                let done = ended(domain.name, limit, domain.serve(*request, handler.as_ref()))
+                    .instrument(span)
+                    .await;
                 drop(reply.send(done.map_err(Error::begun)));
             }
             Work::Event(_, _, _, reply) if reply.is_closed() => {}
             Work::Event(name, event, deadline, reply) => {
-                let done = ended(deadline + GRACE, domain.take(name, event)).instrument(span).await;
+                let done =
+                    ended(domain.name, deadline + GRACE, domain.take(name, event)).instrument(span).await;
                 // a domain further inside that had not begun is no excuse: this one has
                 drop(reply.send(done.map_err(Error::begun)));
             }
@@ -322,9 +326,9 @@ impl crew::Work for Envelope {
     }
 }
 
-async fn ended<T>(limit: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
+async fn ended<T>(service: &str, limit: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
     in_time(limit, work).await.unwrap_or_else(|| {
-        tracing::error!("work that did not end was dropped");
+        tracing::error!(service, "work that did not end was dropped");
         Err(Error::timeout())
     })
 }

@@ -67,8 +67,7 @@ pub(super) async fn attempt(state: Arc<Webhooks>, _: Context, id: Uuid, _: Attem
 
 /// An attempt whose outcome cannot be stored is made again when its timer is due.
 pub(super) async fn make(state: Arc<Webhooks>, place: Place) {
-    let span =
-        info_span!("webhook", service = super::NAME, delivery = %place.delivery, customer = %place.customer);
+    let span = info_span!("webhook", delivery = %place.delivery, customer = %place.customer);
     if let Err(error) = run(&state, place.delivery).instrument(span).await {
         tracing::warn!(delivery = %place.delivery, %error, "delivery attempt not finished");
     }

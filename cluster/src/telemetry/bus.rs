@@ -14,13 +14,22 @@ use tracing::{Instrument as _, info_span};
 
 use super::trace;
 
-struct Counted(Arc<dyn Bus>);
+struct Counted {
+    bus: Arc<dyn Bus>,
+    confirmed: metrics::Counter,
+    failed: metrics::Counter,
+    took: metrics::Histogram,
+}
 
 pub(crate) fn counted(bus: Arc<dyn Bus>) -> Arc<dyn Bus> {
-    for result in ["confirmed", "failed"] {
-        metrics::counter!("bus_published_total", "result" => result).increment(0);
-    }
-    Arc::new(Counted(bus))
+    let published = |result: &'static str| {
+        let counter = metrics::counter!("bus_published_total", "result" => result);
+        // known before it happens, so that the first one is seen as a rise
+        counter.increment(0);
+        counter
+    };
+    let (confirmed, failed) = (published("confirmed"), published("failed"));
+    Arc::new(Counted { bus, confirmed, failed, took: metrics::histogram!("bus_publish_duration_seconds") })
 }
 
 /// The domain in the name of a queue: `bin-manager.<domain>.request`, with a node's name behind it or not.
@@ -31,15 +40,14 @@ fn domain(queue: &str) -> String {
 #[async_trait]
 impl Bus for Counted {
     async fn declare(&self, publishers: &[&str], subscriptions: &[Subscription]) -> Result<()> {
-        self.0.declare(publishers, subscriptions).await
+        self.bus.declare(publishers, subscriptions).await
     }
 
     async fn publish(&self, event: Arc<Event>) -> Result<()> {
         let since = Instant::now();
-        let done = self.0.publish(event).await;
-        let result = if done.is_ok() { "confirmed" } else { "failed" };
-        metrics::counter!("bus_published_total", "result" => result).increment(1);
-        metrics::histogram!("bus_publish_duration_seconds").record(since.elapsed());
+        let done = self.bus.publish(event).await;
+        if done.is_ok() { &self.confirmed } else { &self.failed }.increment(1);
+        self.took.record(since.elapsed());
         done
     }
 
@@ -47,7 +55,7 @@ impl Bus for Counted {
         let (since, domain) = (Instant::now(), domain(queue));
         let span = info_span!("bus_ask", to = domain, method = request.method, uri = request.uri);
         request.traceparent = span.in_scope(trace::here);
-        let done = self.0.ask(queue, request).instrument(span).await;
+        let done = self.bus.ask(queue, request).instrument(span).await;
         let result = match &done {
             Ok(response) => response.status_code.to_string(),
             Err(error) => error.status.http().to_string(),
@@ -59,7 +67,7 @@ impl Bus for Counted {
 
     async fn serve(&self, queue: &str, server: Arc<dyn Serve>) -> Result<Box<dyn Send + Sync>> {
         let served = metrics::counter!("bus_served_total", "domain" => domain(queue));
-        self.0.serve(queue, Arc::new(Server { server, served })).await
+        self.bus.serve(queue, Arc::new(Server { server, served })).await
     }
 
     async fn subscribe(
@@ -67,19 +75,19 @@ impl Bus for Counted {
         to: &Subscription,
         subscriber: Arc<dyn Subscribe>,
     ) -> Result<Box<dyn Send + Sync>> {
-        self.0.subscribe(to, subscriber).await
+        self.bus.subscribe(to, subscriber).await
     }
 
     async fn watch(&self) -> Result<broadcast::Receiver<Arc<Event>>> {
-        self.0.watch().await
+        self.bus.watch().await
     }
 
     async fn health(&self) -> Result<()> {
-        self.0.health().await
+        self.bus.health().await
     }
 
     async fn served_since(&self, queue: &str) -> Result<Instant> {
-        self.0.served_since(queue).await
+        self.bus.served_since(queue).await
     }
 }
 

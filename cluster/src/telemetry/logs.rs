@@ -4,7 +4,6 @@
 //! So `correlation_id`, the id of a request that the gateway's span carries (`request_id`), is on every line of
 //! it, on other nodes too: requests over the bus carry it (`telemetry/bus.rs`), and so do events.
 
-use std::fmt;
 use std::io::{IsTerminal, stderr};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -12,18 +11,22 @@ use protocol::time;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
+use tracing::subscriber::{SetGlobalDefaultError, set_global_default};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{FormatEvent, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{EnvFilter, Layer as _, reload};
+use tracing_subscriber::{EnvFilter, Layer, fmt, registry, reload};
 
 use super::members::{self, Members};
 use super::trace::Traces;
 
-/// The name of a line's service when no span around it names one.
+/// The service of what no domain's code says.
 const SERVICE: &str = "branchline";
+
+/// Modules of the domains' crate that are no domains. They say whose line it is where they know.
+const ALL_DOMAINS_USE: [&str; 4] = ["aging", "host", "kernel", "network"];
 
 /// Libraries whose lines are of no use to an operator. rsipstack prints whole messages, and with them
 /// digests and the numbers of callers, so it takes a directive of its own (`rsipstack=debug`) to see them.
@@ -65,21 +68,36 @@ pub fn start_to<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let (filter, handle) = reload::Layer::new(filter(directives)?);
-    let ansi = format == Format::Text && stderr().is_terminal();
-    let lines = tracing_subscriber::fmt::layer().with_writer(paper).with_ansi(ansi);
-    let begun = tracing_subscriber::registry().with(traces);
-    // A second start fails, and that is how it should be.
-    let started = match format {
-        Format::Text => tracing::subscriber::set_global_default(begun.with(lines.with_filter(filter))),
-        Format::Json => {
-            let lines = lines.fmt_fields(Members);
-            let lines = lines.event_format(Lines { instance: instance.to_owned() });
-            tracing::subscriber::set_global_default(begun.with(lines.with_filter(filter)))
+    let chosen = filter(directives)?;
+    let paper = (paper, format, instance);
+    match traces {
+        Some(traces) => {
+            let (filter, handle) = reload::Layer::new(chosen);
+            let lines = lines(paper).with_filter(filter);
+            keep(directives, set_global_default(registry().with(traces).with(lines)), handle);
         }
-    };
-    keep(directives, started, move |filter| handle.reload(filter).map_err(|error| error.to_string()));
+        // what the log does not want nobody sees: cheaper than to ask for each layer
+        None => {
+            let (filter, handle) = reload::Layer::new(chosen);
+            keep(directives, set_global_default(registry().with(filter).with(lines(paper))), handle);
+        }
+    }
     Ok(())
+}
+
+fn lines<S, W>((paper, format, instance): (W, Format, &str)) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let ansi = format == Format::Text && stderr().is_terminal();
+    let lines = fmt::layer().with_writer(paper).with_ansi(ansi);
+    match format {
+        Format::Text => lines.boxed(),
+        Format::Json => {
+            lines.fmt_fields(Members).event_format(Lines { instance: instance.to_owned() }).boxed()
+        }
+    }
 }
 
 type Reload = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
@@ -87,12 +105,14 @@ type Reload = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
 /// What is logged, and the way to change it. There is one log in a process.
 static CHOSEN: OnceLock<(Mutex<String>, Reload)> = OnceLock::new();
 
-fn keep<E>(
+/// A second start fails, and that is how it should be.
+fn keep<S: 'static>(
     directives: &str,
-    started: Result<(), E>,
-    reload: impl Fn(EnvFilter) -> Result<(), String> + Send + Sync + 'static,
+    started: Result<(), SetGlobalDefaultError>,
+    handle: reload::Handle<EnvFilter, S>,
 ) {
     if started.is_ok() {
+        let reload = move |filter| handle.reload(filter).map_err(|error: reload::Error| error.to_string());
         let _ = CHOSEN.set((Mutex::new(directives.to_owned()), Box::new(reload)));
     }
 }
@@ -142,7 +162,7 @@ where
         context: &FmtContext<'_, S, Members>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
-    ) -> fmt::Result {
+    ) -> std::fmt::Result {
         let mut fields = Fields::default();
         for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
             if let Some(text) = span.extensions().get::<FormattedFields<Members>>() {
@@ -154,14 +174,25 @@ where
         let line = Line {
             timestamp: time::stamp(chrono::Utc::now()),
             level: event.metadata().level().as_str().to_ascii_lowercase(),
-            service: fields.remove("service").unwrap_or_else(|| SERVICE.into()),
+            service: fields.remove("service").unwrap_or_else(|| service(event.metadata().target())),
             instance: &self.instance,
             target: event.metadata().target(),
             message: fields.remove("message").unwrap_or_else(|| "".into()),
             fields,
         };
-        writeln!(writer, "{}", serde_json::to_string(&line).map_err(|_| fmt::Error)?)
+        writeln!(writer, "{}", serde_json::to_string(&line).map_err(|_| std::fmt::Error)?)
     }
+}
+
+/// Whose code writes a line. A span for it around all that a domain does costs more than most of what it does.
+fn service(target: &str) -> Value {
+    let mut path = target.split("::");
+    match (path.next(), path.next()) {
+        (Some("actors"), Some(domain)) if !ALL_DOMAINS_USE.contains(&domain) => format!("{domain}-manager"),
+        (Some("gateway"), _) => "gateway".to_owned(),
+        _ => SERVICE.to_owned(),
+    }
+    .into()
 }
 
 #[derive(Default)]
@@ -184,7 +215,7 @@ impl Fields {
 }
 
 impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         self.put(field.name(), format!("{value:?}").into());
     }
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -249,8 +280,7 @@ mod tests {
     #[test]
     fn a_line_is_flat_and_carries_what_its_spans_know() {
         let written = lines("info", || {
-            let _request =
-                info_span!("request", request_id = "r1", customer = %7, service = "gateway").entered();
+            let _request = info_span!("request", request_id = "r1", customer = %7).entered();
             let _inner = info_span!("inner", op = "get").entered();
             warn!(call = %42, duration_ms = 3_u64, error = ?io::ErrorKind::NotFound, "hangup \"failed\"\nbadly");
             debug!("too fine");
@@ -264,11 +294,25 @@ mod tests {
         assert_eq!(
             Value::Object(line),
             serde_json::json!({
-                "level": "warn", "service": "gateway", "instance": "n1", "message": "hangup \"failed\"\nbadly",
+                "level": "warn", "service": "branchline", "instance": "n1", "message": "hangup \"failed\"\nbadly",
                 "correlation_id": "r1", "customer_id": "7", "call_id": "42", "duration_ms": 3, "op": "get",
                 "error": "NotFound",
             })
         );
+    }
+
+    #[test]
+    fn a_line_is_of_the_service_whose_code_says_it() {
+        let written = lines("info", || {
+            let _request = info_span!("request", request_id = "r1").entered();
+            warn!(target: "gateway::front", "lost");
+            warn!(target: "actors::call::session", "lost");
+            warn!(target: "actors::tag", "lost");
+            warn!(target: "actors::kernel::pool", "lost");
+            warn!(target: "actors::kernel::pool", service = "tag-manager", "lost");
+        });
+        let said: Vec<_> = written.iter().map(|line| line["service"].as_str().expect("text")).collect();
+        assert_eq!(said, ["gateway", "call-manager", "tag-manager", "branchline", "tag-manager"]);
     }
 
     #[test]

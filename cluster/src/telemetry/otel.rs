@@ -1,4 +1,5 @@
-//! Traces over OTLP (gRPC), for collectors of OpenTelemetry: every span of level info, log lines as its events.
+//! Traces over OTLP (gRPC), for collectors of OpenTelemetry: every span of level info and each question to a domain,
+//! log lines as their events.
 //!
 //! What cannot be delivered is dropped: nothing waits for a collector. `OTEL_*` variables (sampling, limits of
 //! batches) hold as the specification says.
@@ -17,11 +18,13 @@ use tonic::transport::ClientTlsConfig;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::trace::Traces;
 
 const SERVICE: &str = "branchline";
+/// Where questions to domains have their spans, which are finer than what is logged.
+const QUESTIONS: &str = "actors::kernel::pool";
 const TRACEPARENT: &str = "traceparent";
 
 /// What is exported with, until the process ends.
@@ -44,7 +47,8 @@ pub(super) fn export(endpoint: &str, node: &str) -> Result<Traces, String> {
     if let Ok(mut current) = PROVIDER.lock() {
         *current = Some(provider);
     }
-    Ok(layer.with_filter(LevelFilter::INFO).boxed())
+    let spans = Targets::new().with_default(LevelFilter::INFO).with_target(QUESTIONS, LevelFilter::DEBUG);
+    Ok(layer.with_filter(spans).boxed())
 }
 
 /// Sends what is left. Blocks, so that it is not for a thread of the runtime.

@@ -38,6 +38,15 @@ async fn domains_wait_for_each_other_in_one_direction_only() {
         }
         assert!(!reached.contains(name), "{name} waits for itself: {reached:?}");
     }
+    for domain in &domains {
+        for told in domain.tells {
+            let (asked, name) = (asks[told], domain.name);
+            assert!(
+                asked.contains(&name),
+                "{told} does not ask {name}, which may as well ask instead of telling"
+            );
+        }
+    }
     platform.stop().await;
 }
 

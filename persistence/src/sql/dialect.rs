@@ -38,6 +38,8 @@ pub(crate) trait Dialect: sealed::Sealed + Sized + 'static {
     /// Begins a transaction of the writer. It takes the write lock at once: a deferred upgrade fails instead of
     /// waiting. `None`: its first statement does.
     const BEGIN: Option<&'static str>;
+    /// An index can leave out rows by what is in them.
+    const PARTIAL: bool;
     /// After `LIMIT`, with one value.
     const LIMIT: &'static str;
     /// A text: a connection that is silent for longer is given up, because what it waits

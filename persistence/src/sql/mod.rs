@@ -240,7 +240,8 @@ impl<D: Dialect> Store for SqlStore<D> {
     }
 
     async fn count(&self, resource: &'static Resource, scope: Scope, filter: &Filter) -> Result<u64> {
-        let counted = self.reader.all(Statement::count(resource, scope, filter)?, read::count::<D>).await?;
+        let counted =
+            self.reader.all(Statement::count::<D>(resource, scope, filter)?, read::count::<D>).await?;
         Ok(counted.first().copied().unwrap_or_default())
     }
 

@@ -36,6 +36,7 @@ impl Dialect for MySql {
     type Pool = Pool;
 
     const ALONE: bool = false;
+    const PARTIAL: bool = false;
     const BEGIN: Option<&'static str> = None;
     const LIMIT: &'static str = "?";
     /// More than a lock is waited for. An answer of which bytes were lost or spoilt on the way never ends.

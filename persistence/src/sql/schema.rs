@@ -31,19 +31,29 @@ pub(super) fn columns<D: Dialect>(resource: &Resource) -> Vec<Part> {
 /// Pages of a customer, one per id that is filtered by, one per unique value.
 pub(super) fn indexes<D: Dialect>(resource: &Resource) -> Vec<Part> {
     let table = resource.name;
-    let plain = |name: String, column: &str| {
+    let plain = |name: String, column: &str, of: &str| {
         let name = D::index(table, &name);
-        let sql = format!("CREATE INDEX `{name}` ON `{table}` (`{column}`, tm_create, id)");
+        let sql = format!("CREATE INDEX `{name}` ON `{table}` (`{column}`, tm_create, id){of}");
         Part { name, sql }
     };
-    let mut parts = vec![plain("page".to_owned(), "customer_id")];
+    let mut parts = vec![plain("page".to_owned(), "customer_id", "")];
     for field in resource.fields.iter().filter(|field| is_indexed(field)) {
         parts.push(match unique::<D>(resource, field) {
             Some(unique) => Part { name: unique.index.0, sql: unique.index.1 },
-            None => plain(format!("by_{}", field.name), field.name),
+            None => {
+                let of = named::<D>(field).map_or_else(String::new, |named| format!(" WHERE {named}"));
+                plain(format!("by_{}", field.name), field.name, &of)
+            }
         });
     }
     parts
+}
+
+/// What a row says that is in the index of this id: most rows name nothing in most of theirs, and each index is a page
+/// that is written. Where nothing is left out of it, this is `None`.
+pub(super) fn named<D: Dialect>(field: &Field) -> Option<String> {
+    let partial = D::PARTIAL && field.kind == Kind::Id && !field.unique && is_indexed(field);
+    partial.then(|| format!("`{}` <> {NIL}", field.name))
 }
 
 /// The platform's own tables. A change of one is a new entry, never an edited one.

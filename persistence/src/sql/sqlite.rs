@@ -53,6 +53,7 @@ impl Dialect for Sqlite {
 
     const ALONE: bool = true;
     const BEGIN: Option<&'static str> = Some(BEGIN);
+    const PARTIAL: bool = true;
     /// For a limit that is a parameter and nothing else it prepares the statement anew, each time.
     const LIMIT: &'static str = "? + 0";
     /// It is never silent: it is at work or it has answered.

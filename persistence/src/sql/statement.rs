@@ -10,6 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::dialect::Dialect;
+use super::schema;
 use super::texts::{Text, columns, inserts, live, select, selected, text, updates};
 
 /// The longest text of an indexable column, in characters.
@@ -158,7 +159,7 @@ impl Statement {
         {
             let _ = write!(this.sql.to_mut(), " {force} (`{}`)", D::index(resource.name, "page"));
         }
-        this.matching(resource, scope, filter)?;
+        this.matching::<D>(resource, scope, filter)?;
         if let Some(after) = &page.after {
             this.after(after)?;
         }
@@ -168,9 +169,9 @@ impl Statement {
         Ok(this.with(page.size))
     }
 
-    pub(crate) fn count(resource: &Resource, scope: Scope, filter: &Filter) -> Result<Self> {
+    pub(crate) fn count<D: Dialect>(resource: &Resource, scope: Scope, filter: &Filter) -> Result<Self> {
         let mut this = Self::new(format!("SELECT COUNT(*) FROM `{}`", resource.name));
-        this.matching(resource, scope, filter)?;
+        this.matching::<D>(resource, scope, filter)?;
         Ok(this)
     }
 
@@ -180,7 +181,7 @@ impl Statement {
         self
     }
 
-    fn matching(&mut self, resource: &Resource, scope: Scope, filter: &Filter) -> Result<()> {
+    fn matching<D: Dialect>(&mut self, resource: &Resource, scope: Scope, filter: &Filter) -> Result<()> {
         self.sql.to_mut().push_str(if filter.deleted { " WHERE 1 = 1" } else { " WHERE tm_delete IS NULL" });
         if let Scope::Customer(customer) = scope {
             self.sql.to_mut().push_str(" AND customer_id = ?");
@@ -194,21 +195,33 @@ impl Statement {
             } else {
                 let _ = write!(self.sql.to_mut(), " AND `{}` = ?", field.name);
                 self.bind(field, value)?;
+                self.named::<D>(field, 1);
             }
         }
         match &filter.any {
-            Some((name, values)) => self.any(resource, name, values),
+            Some((name, values)) => self.any::<D>(resource, name, values),
             None => Ok(()),
         }
     }
 
-    fn any(&mut self, resource: &Resource, name: &str, values: &[Value]) -> Result<()> {
+    /// Says of the last `bound` ids that they name something, if they do: else their index is of no use.
+    fn named<D: Dialect>(&mut self, field: &Field, bound: usize) {
+        let name = |value: &Bound| matches!(value, Bound::Id(id) if !id.is_nil());
+        let all = self.values.iter().rev().take(bound).all(name);
+        if let Some(named) = schema::named::<D>(field).filter(|_| all) {
+            let _ = write!(self.sql.to_mut(), " AND {named}");
+        }
+    }
+
+    fn any<D: Dialect>(&mut self, resource: &Resource, name: &str, values: &[Value]) -> Result<()> {
         let field = resource.field(name).ok_or_else(|| unknown(name))?;
         if !self.sane(field, values)? {
             return Ok(());
         }
         let _ = write!(self.sql.to_mut(), " AND `{name}` IN ({})", vec!["?"; values.len()].join(", "));
-        values.iter().try_for_each(|value| self.bind(field, value))
+        values.iter().try_for_each(|value| self.bind(field, value))?;
+        self.named::<D>(field, values.len());
+        Ok(())
     }
 
     /// A list is stored as JSON, in which a text stands between quotes: that finds it on both databases.

@@ -57,6 +57,24 @@ async fn sqlite_tables_are_what_the_catalog_says() {
     assert!(plan.contains("call:page (customer_id=? AND tm_create<?)"), "{plan}");
 }
 
+/// Most rows name nothing in most of their ids, and each index is a page that is written.
+#[tokio::test]
+async fn on_sqlite_the_index_of_an_id_has_the_rows_that_name_something_and_finds_them() {
+    let folder = Folder::new();
+    grows(&folder.url()).await;
+    let conn = rusqlite::Connection::open(folder.path("node.db")).unwrap();
+    let of: String = conn
+        .query_row("SELECT sql FROM sqlite_master WHERE name = 'call:by_flow_id'", [], |row| row.get(0))
+        .unwrap();
+    let named = of.split_once(" WHERE ").expect("it leaves rows out").1;
+    let plan = format!(
+        "EXPLAIN QUERY PLAN SELECT * FROM call WHERE tm_delete IS NULL AND customer_id = ? AND `flow_id` = ? \
+         AND {named} ORDER BY tm_create DESC, id DESC LIMIT ? + 0"
+    );
+    let plan: String = conn.query_row(&plan, [0; 3], |row| row.get(3)).unwrap();
+    assert!(plan.contains("call:by_flow_id (flow_id=?)"), "{plan}");
+}
+
 #[tokio::test]
 async fn mariadb_tables_are_what_the_catalog_says() {
     let Some(server) = MariaDb::start().await else { return };

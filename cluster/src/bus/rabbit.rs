@@ -7,6 +7,7 @@ mod acks;
 mod asks;
 mod attend;
 mod attendance;
+mod beat;
 mod breaker;
 mod known;
 mod line;

@@ -15,6 +15,7 @@ use tokio::time::{Duration, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::beat::beat;
 use super::names::Topology;
 use super::silence;
 
@@ -30,8 +31,6 @@ const PAUSES: [Duration; 4] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
 ];
-/// A loss is reported by an event; this is in case one is missed.
-const LOOK: Duration = Duration::from_millis(250);
 /// What the broker gets to say goodbye.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -182,8 +181,11 @@ async fn lost(connection: &Connection) {
     let mut events = std::pin::pin!(connection.events_listener());
     let ended = async {
         while connection.status().connected() {
-            // any event, and in any case a look after a while
-            let _ = timeout(LOOK, events.next()).await;
+            tokio::select! {
+                _ = events.next() => {}
+                // in case an event is missed
+                () = beat() => {}
+            }
         }
     };
     tokio::select! {

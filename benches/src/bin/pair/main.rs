@@ -2,7 +2,8 @@
 //! processor time of the nodes for one call. A third side is one node with as many calls as each of the two has.
 //!
 //! The flow and the caller are those of the bench `calls`. The second node lives in its own rounds only.
-//! `--rate 20`, of both callers together a second, and `--rounds 4` are the defaults. With `--count` the nodes'
+//! `--rate 20`, of both callers together a second, and `--rounds 4` are the defaults; calls come evenly, unless `--apart`
+//! says by how many milliseconds the second caller is behind the first. With `--count` the nodes'
 //! instructions are counted instead, at a rate that valgrind can follow.
 
 mod count;

@@ -1,6 +1,7 @@
 //! One node, or two that share the calls: what a round of calls costs all its processes together.
 
 use benches::cpu;
+use benches::flags::asked;
 use benches::node::BenchNode;
 use benches::rounds::Round;
 use benches::served::Folder;
@@ -59,10 +60,19 @@ pub(crate) struct Called {
     took: Duration,
 }
 
+/// Their calls come one after the other, as far apart as those of one caller would, or as `--apart` says, in
+/// milliseconds. At 0 every call comes in the same moment as another one: one node stores the two together, and two nodes
+/// are in each other's way at the account of their customer.
 pub(crate) async fn call(nodes: &[&BenchNode], load: Load, folder: &Folder) -> Result<Called> {
     let mut callers = nodes.iter().cycle().map(|node| sipp::call(node.sip, load, folder));
     let (Some(one), Some(other)) = (callers.next(), callers.next()) else { return Err(no_nodes()) };
-    let (one, other) = tokio::try_join!(one, other)?;
+    let even = 1000 / load.rate / CALLERS;
+    let apart = Duration::from_millis(asked("--apart", even)?.into());
+    let between = async {
+        sleep(apart).await;
+        other.await
+    };
+    let (one, other) = tokio::try_join!(one, between)?;
     one.all_succeeded()?;
     other.all_succeeded()?;
     Ok(Called { succeeded: one.succeeded + other.succeeded, took: one.took.max(other.took) })

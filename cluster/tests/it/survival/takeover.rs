@@ -6,7 +6,7 @@ use tokio::time::{Duration, Instant, sleep};
 use voice::{Phone, PhoneEvent};
 
 use super::program::Program;
-use super::{TONES, Talk, all_are, over};
+use super::{TONES, Talk, all_are, digit, over};
 use crate::api::{LOOK, PATIENCE};
 use crate::bus::broker;
 use crate::calls::{ended, rings, until};
@@ -253,4 +253,40 @@ async fn a_call_is_commanded_through_any_node_and_handed_over_when_its_own_stops
     ended(&talk.bob, talk.far).await;
     over(&pair.second, 2).await;
     pair.stop().await;
+}
+
+/// Every domain but that of flows.
+const NO_FLOWS: &str = "gateway,agent,billing,call,customer,direct,idempotency,number,registrar,route,sentinel,tag,\
+     timeline,tts,webhook";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_an_action_waits_for_a_flow_whose_node_is_away_and_is_heard_once() {
+    let (Some(database), Some(broker)) = (MariaDb::start().await, broker::shared().await) else { return };
+    let (store, bus) = (database.database().await, broker.place());
+    let node = |serve| [("store", &*store), ("bus", &*bus), ("serve", serve)];
+    let calls = Program::with(&node(NO_FLOWS)).await;
+    let mut flows = calls.beside("flows", &node("gateway,flow")).await;
+    let market = Market::open(calls.operator.clone(), calls.api.clone()).await;
+    let carrier = switch().await;
+    market.carrier(carrier.local().udp, 1).await;
+    market.pay(1.0).await;
+    let send = |digits| json!({"type": "digits_send", "option": {"digits": digits, "duration": 200, "interval": 200}});
+    let actions = json!([send("12345"), send("67"), {"type": "hangup"}]);
+    calls.api.row("calls", to(CALLED, actions)).await;
+    let leg = rings(&carrier).await;
+    carrier.answer(leg).await.unwrap();
+    let mut heard = vec![digit(&carrier).await];
+    flows.kill().await;
+    while heard.len() < 5 {
+        heard.push(digit(&carrier).await);
+    }
+    flows.again().await;
+    while heard.len() < 7 {
+        heard.push(digit(&carrier).await);
+    }
+    assert_eq!(heard, ['1', '2', '3', '4', '5', '6', '7']);
+    ended(&carrier, leg).await;
+    over(&calls, 1).await;
+    flows.stop().await;
+    calls.stop().await;
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use tokio::time::{Duration, Instant, sleep_until};
 
 /// How long from one to the next.
-pub(super) const BEAT: Duration = Duration::from_millis(250);
+const BEAT: Duration = Duration::from_millis(250);
 
 static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
 

@@ -319,6 +319,19 @@ mod tests {
     }
 
     #[test]
+    fn every_module_beside_the_domains_is_known_not_to_be_one() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../actors/src");
+        for entry in std::fs::read_dir(folder).expect("the sources are there") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            let file = if path.is_dir() { path.join("mod.rs") } else { path };
+            let text = std::fs::read_to_string(file).expect("text");
+            let is_domain = text.contains(&format!("\"{name}-manager\""));
+            assert_eq!(is_domain, name != "lib" && !ALL_DOMAINS_USE.contains(&&*name), "{name}");
+        }
+    }
+
+    #[test]
     fn what_a_span_learns_later_stands_on_its_lines_and_the_last_word_counts() {
         let written = lines("info", || {
             let span = info_span!("request", request_id = "r1", customer = tracing::field::Empty);

@@ -4,8 +4,9 @@
 //! It is a fact nevertheless where the flow does not hear, and where a key was pressed meanwhile, whose fact is on its
 //! way: the order of the two is part of what a flow decides by.
 
-use protocol::{Op, Result};
+use protocol::{Context, Op, Result};
 use serde_json::{Value, json};
+use tokio::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::api::Finished;
@@ -13,6 +14,9 @@ use super::calls::patch;
 use super::session::{Msg, Session};
 use crate::flow::api::{ACTIVEFLOW, Hear, Turn};
 use crate::kernel::Myself;
+
+/// A call that came back waits so long for the row of its flow: meanwhile it hears of nothing else.
+const WANTED: Duration = Duration::from_secs(1);
 
 impl Session {
     pub(super) async fn finish(&mut self, turn: Turn, error: String, me: &Myself<Msg>) -> Result<()> {
@@ -67,7 +71,8 @@ impl Session {
     /// After a crash: does its flow still stand at this action? One that cannot be asked may.
     pub(super) async fn is_wanted(&self, turn: Turn) -> bool {
         let Some(activeflow) = self.activeflow() else { return true };
-        let row = self.calls.deps.op(&ACTIVEFLOW, Op::Get(activeflow), Value::Null, &self.by()).await;
+        let by = Context { deadline: Instant::now() + WANTED, ..self.by() };
+        let row = self.calls.deps.op(&ACTIVEFLOW, Op::Get(activeflow), Value::Null, &by).await;
         row.map_or(true, |row| row["current_action"]["id"] == json!(turn.action_id))
     }
 

@@ -25,5 +25,5 @@ pub use error::{Error, Result, Status};
 pub use event::Event;
 pub use field::{Field, Kind};
 pub use request::{Command, Context, Cursor, Op, Page, Request, Scope};
-pub use resource::{Ops, Resource, Row, read};
+pub use resource::{Cell, Ops, Resource, Row, read};
 pub use view::View;

@@ -1,5 +1,7 @@
 //! A resource described as data. One store, one CRUD engine, one set of routes read this table.
 
+use std::cmp::Ordering;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -52,7 +54,12 @@ pub struct Resource {
     pub shared: bool,
     /// A creation may name the id of the new row.
     pub given_id: bool,
+    /// Where each column stands among [`Resource::columns`], by the alphabet, as the names of a row are.
+    order: [u8; MOST_COLUMNS],
 }
+
+/// Columns that a resource may have.
+const MOST_COLUMNS: usize = 64;
 
 /// What every row has. `rev` counts its changes: it guards updates and caches and never leaves.
 const COMMON: &[Field] = &[
@@ -65,7 +72,8 @@ const COMMON: &[Field] = &[
 ];
 
 impl Resource {
-    /// Names that are not plain identifiers fail the build, so SQL and paths need no escaping.
+    /// Names that are not plain identifiers fail the build, so SQL and paths need no escaping, and so do too many columns
+    /// and two of one name.
     pub const fn new(name: &'static str, path: &'static str, fields: &'static [Field]) -> Self {
         plain(name);
         let mut at = 0;
@@ -73,7 +81,16 @@ impl Resource {
             plain(fields[at].name);
             at += 1;
         }
-        Resource { name, path, fields, ops: Ops::ALL, access: Access::STAFF, shared: false, given_id: false }
+        Resource {
+            name,
+            path,
+            fields,
+            ops: Ops::ALL,
+            access: Access::STAFF,
+            shared: false,
+            given_id: false,
+            order: alphabet(fields),
+        }
     }
     pub const fn ops(mut self, ops: Ops) -> Self {
         self.ops = ops;
@@ -98,7 +115,33 @@ impl Resource {
     }
 
     pub fn field(&self, name: &str) -> Option<&'static Field> {
-        self.columns().find(|field| field.name == name)
+        let named = |at: &u8| column(self.fields, *at as usize).name.cmp(name);
+        let at = self.order().binary_search_by(named).ok()?;
+        Some(column(self.fields, self.order()[at] as usize))
+    }
+
+    /// The values of a row with the columns that they are of and where these stand among [`Resource::columns`], by the
+    /// alphabet. What is of no column has none. Both are in one order, so nothing is looked for.
+    pub fn cells<'r>(&self, row: &'r Row) -> impl Iterator<Item = Cell<'r>> + use<'r, '_> {
+        let mut rest = self.order();
+        row.iter().map(move |(name, value)| {
+            while let [at, after @ ..] = rest {
+                let (at, field) = (*at as usize, column(self.fields, *at as usize));
+                match field.name.cmp(name) {
+                    Ordering::Greater => break,
+                    Ordering::Less => rest = after,
+                    Ordering::Equal => {
+                        rest = after;
+                        return Cell { name, value, column: Some((at, field)) };
+                    }
+                }
+            }
+            Cell { name, value, column: None }
+        })
+    }
+
+    fn order(&self) -> &[u8] {
+        &self.order[..COMMON.len() + self.fields.len()]
     }
 
     /// Takes from `body` the fields that `allowed` accepts, checked and in stored form; the rest is ignored.
@@ -137,7 +180,9 @@ impl Resource {
     /// Gives every column that the row lacks the value of an unset one.
     pub fn fill(&self, row: &mut Row) {
         for field in self.columns() {
-            row.entry(field.name).or_insert_with(|| field.zero());
+            if !row.contains_key(field.name) {
+                row.insert(field.name.to_owned(), field.zero());
+            }
         }
     }
 
@@ -150,6 +195,49 @@ impl Resource {
     pub fn reveal<'r>(&'r self, row: &'r Row) -> View<'r> {
         View { resource: self, row, secrets: true }
     }
+}
+
+/// A value of a row, under its name.
+pub struct Cell<'r> {
+    pub name: &'r str,
+    pub value: &'r Value,
+    /// Its place among all columns of the resource, and itself.
+    pub column: Option<(usize, &'static Field)>,
+}
+
+const fn column(fields: &'static [Field], at: usize) -> &'static Field {
+    if at < COMMON.len() { &COMMON[at] } else { &fields[at - COMMON.len()] }
+}
+
+/// By insertion: it is done while building.
+const fn alphabet(fields: &'static [Field]) -> [u8; MOST_COLUMNS] {
+    let count = COMMON.len() + fields.len();
+    assert!(count <= MOST_COLUMNS, "a resource has at most 64 columns");
+    let mut order = [0; MOST_COLUMNS];
+    let mut sorted = 0;
+    while sorted < count {
+        let name = column(fields, sorted).name.as_bytes();
+        let mut at = sorted;
+        while at > 0 && is_before(name, column(fields, order[at - 1] as usize).name.as_bytes()) {
+            order[at] = order[at - 1];
+            at -= 1;
+        }
+        order[at] = sorted as u8;
+        sorted += 1;
+    }
+    order
+}
+
+const fn is_before(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() {
+        if one[at] != other[at] {
+            return one[at] < other[at];
+        }
+        at += 1;
+    }
+    assert!(one.len() != other.len(), "two columns have one name");
+    one.len() < other.len()
 }
 
 const fn plain(name: &str) {
@@ -185,6 +273,26 @@ mod tests {
         assert_eq!(Value::Object(row), json!({"name": "a"}));
         assert_eq!(PHONE.pick_new(&json!({"name": ""})).expect_err("refused").message, "name is required");
         assert!(PHONE.pick(&json!([]), |_| true).is_err());
+    }
+
+    #[test]
+    fn every_column_is_found_by_its_name_and_beside_its_value() {
+        let mut row = Row::new();
+        PHONE.fill(&mut row);
+        row.extend(["a", "id2", "zz"].map(|name| (name.to_owned(), Value::Null)));
+        let mut seen = 0;
+        for Cell { name, column, .. } in PHONE.cells(&row) {
+            let Some((at, field)) = column else {
+                assert!(PHONE.field(name).is_none() && ["a", "id2", "zz"].contains(&name), "{name}");
+                continue;
+            };
+            assert_eq!((field.name, PHONE.field(name).map(|field| field.name)), (name, Some(name)));
+            assert_eq!(PHONE.columns().nth(at).map(|field| field.name), Some(name));
+            seen += 1;
+        }
+        assert_eq!(seen, PHONE.columns().count());
+        let some = Row::from_iter(["password", "tm_create"].map(|name| (name.to_owned(), Value::Null)));
+        assert_eq!(PHONE.cells(&some).filter(|cell| cell.column.is_some()).count(), 2);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::resource::Cell;
 use crate::{Kind, Resource, Row, time};
 
 /// Declared, not internal, and secrets only where they are revealed; times in Go's form.
@@ -14,9 +15,9 @@ pub struct View<'r> {
 
 impl Serialize for View<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        // by the row and not by the columns: a row is in the order of the alphabet, and so is what leaves
-        to.collect_map(self.row.iter().filter_map(|(name, value)| {
-            let field = self.resource.field(name)?;
+        // by the alphabet, as the row is
+        to.collect_map(self.resource.cells(self.row).filter_map(|Cell { value, column, .. }| {
+            let (_, field) = column?;
             let leaves = !field.internal && (self.secrets || !field.secret);
             leaves.then_some((field.name, Shown(field.kind, value)))
         }))

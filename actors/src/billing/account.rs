@@ -1,5 +1,7 @@
 //! Opening an account, and finding it open already.
 
+use std::sync::Arc;
+
 use chrono::{Datelike, NaiveDate, NaiveTime};
 use protocol::ports::{Pending, Timer, Unit};
 use protocol::time::{Time, stamp};
@@ -16,17 +18,17 @@ use super::{ACCOUNT, Billing, plan};
 const FIRST_PLAN: &str = "free";
 
 /// The account of a customer, opened when there is none yet. `None` when the customer is gone.
-pub(super) async fn find_or_open(state: &Billing, customer: Uuid) -> Result<Option<Row>> {
+pub(super) async fn find_or_open(state: &Billing, customer: Uuid) -> Result<Option<Arc<Row>>> {
     let (scope, id) = (Scope::Customer(customer), account_of(customer));
-    if let Some(row) = state.deps.store.get(&ACCOUNT, scope, id).await? {
+    if let Some(row) = state.deps.store.look(&ACCOUNT, scope, id).await? {
         return Ok(Some(row));
     }
     match open(state, customer).await {
         // somebody else opened it now, or it was there and is closed
         Err(error) if error.status == Status::AlreadyExists => {
-            state.deps.store.get(&ACCOUNT, scope, id).await
+            state.deps.store.look(&ACCOUNT, scope, id).await
         }
-        opened => opened.map(Some),
+        opened => opened.map(|row| Some(Arc::new(row))),
     }
 }
 

@@ -52,8 +52,8 @@ async fn settle(state: &Billing, by: &Context, call: &Call) -> Result<()> {
         return Ok(());
     }
     let mut unit = Unit::default();
-    let patch = match state.deps.store.get(&ACCOUNT, by.scope, entry.account_id).await? {
-        Some(account) => take(state, &mut unit, account, (&entry, call))?,
+    let patch = match state.deps.store.look(&ACCOUNT, by.scope, entry.account_id).await? {
+        Some(account) => take(state, &mut unit, &account, (&entry, call))?,
         // the account was closed meanwhile: nobody is left to pay
         None => ended(call, 0),
     };
@@ -65,9 +65,9 @@ async fn settle(state: &Billing, by: &Context, call: &Call) -> Result<()> {
 }
 
 /// The call's entry. An answered call that has none gets one; another one leaves nothing behind.
-async fn open_entry(state: &Billing, by: &Context, call: &Call) -> Result<Option<Row>> {
+async fn open_entry(state: &Billing, by: &Context, call: &Call) -> Result<Option<Arc<Row>>> {
     let id = entry::of_call(call.id);
-    let found = state.deps.store.get(&BILLING, by.scope, id).await?;
+    let found = state.deps.store.look(&BILLING, by.scope, id).await?;
     if found.is_some() || call.seconds().is_none() {
         return Ok(found);
     }
@@ -81,12 +81,12 @@ async fn open_entry(state: &Billing, by: &Context, call: &Call) -> Result<Option
         Err(error) if error.status != Status::AlreadyExists => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    state.deps.store.get(&BILLING, by.scope, id).await
+    state.deps.store.look(&BILLING, by.scope, id).await
 }
 
 /// The account's half of the unit, and the entry's patch.
-fn take(state: &Billing, unit: &mut Unit, account: Row, (entry, call): (&Entry, &Call)) -> Result<Row> {
-    let mut balance = Balance::of(&account)?;
+fn take(state: &Billing, unit: &mut Unit, account: &Row, (entry, call): (&Entry, &Call)) -> Result<Row> {
+    let mut balance = Balance::of(account)?;
     let (before, price) = (balance, entry.price());
     let units = match price {
         Price::FREE => 0,
@@ -96,7 +96,7 @@ fn take(state: &Billing, unit: &mut Unit, account: Row, (entry, call): (&Entry, 
     let charge = balance.settle(entry.hold, price, units);
     if balance != before {
         let by = Context::own(Scope::Platform);
-        state.accounts().amend(unit, (&account, balance.patch()), "updated", &by)?;
+        state.accounts().amend(unit, (account, balance.patch()), "updated", &by)?;
     }
     let mut patch = ended(call, units);
     patch.extend(fields([("amount_token", json!(-charge.token)), ("amount_credit", json!(-charge.credit))]));

@@ -33,7 +33,7 @@ pub(super) async fn deleted(state: Arc<Billing>, event: Arc<Event>) -> Result<()
     let customer = event.row_id()?;
     let (id, by) = (account_of(customer), Context::own(Scope::Customer(customer)));
     again(|| async {
-        let Some(row) = state.deps.store.get(&ACCOUNT, by.scope, id).await? else { return Ok(()) };
+        let Some(row) = state.deps.store.look(&ACCOUNT, by.scope, id).await? else { return Ok(()) };
         let mut patch = state.accounts().tombstone();
         patch.insert("status".to_owned(), json!("deleted"));
         let mut unit = Unit { timers: vec![Pending::Cancel(id)], ..Unit::default() };

@@ -48,14 +48,14 @@ fn timer_id(entry: Uuid) -> Uuid {
 }
 
 pub(super) async fn lapse(state: Arc<Billing>, by: Context, id: Uuid, _: Lapse) -> Result<()> {
-    let entry: Entry = read(&state.entries().get(by.scope, id).await?)?;
+    let entry: Entry = read(&*state.entries().look(by.scope, id).await?)?;
     let _turn = state.turn(entry.account_id).await;
     again(|| give_back(&state, &by, id)).await
 }
 
 /// A call that was answered is left alone: its own end charges it.
 async fn give_back(state: &Billing, by: &Context, id: Uuid) -> Result<()> {
-    let row = state.entries().get(by.scope, id).await?;
+    let row = state.entries().look(by.scope, id).await?;
     let entry: Entry = read(&row)?;
     if !entry.is_open() || entry.tm_billing_start.is_some() {
         return Ok(());
@@ -64,7 +64,7 @@ async fn give_back(state: &Billing, by: &Context, id: Uuid) -> Result<()> {
     let mut unit = Unit::default();
     let mut patch = fields([("status", json!("end"))]);
     patch.extend(Hold::default().patch());
-    if let Some(account) = state.deps.store.get(&ACCOUNT, owner.scope, entry.account_id).await? {
+    if let Some(account) = state.deps.store.look(&ACCOUNT, owner.scope, entry.account_id).await? {
         let mut balance = Balance::of(&account)?;
         balance.settle(entry.hold, entry.price(), 0);
         patch.extend(entry::snapshot(&balance));

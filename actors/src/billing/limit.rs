@@ -16,7 +16,7 @@ struct Account {
 
 pub(super) async fn check_limit(state: Arc<Billing>, by: Context, command: CheckLimit) -> Result<()> {
     let row = account::find_or_open(&state, by.customer()?).await?;
-    let Account { plan_type } = read(&row.ok_or_else(|| Error::no_such(super::ACCOUNT.name))?)?;
+    let Account { plan_type } = read(&*row.ok_or_else(|| Error::no_such(super::ACCOUNT.name))?)?;
     let most = plan::most(&plan_type, &command.resource);
     match most.ok_or_else(|| Error::invalid(format!("no plan limits {}", command.resource)))? {
         Most::Count(most) if command.count >= most => Err(exceeded(&command.resource, &plan_type, most)),

@@ -26,11 +26,23 @@ pub(super) async fn reserve_call(state: Arc<Billing>, by: Context, command: Rese
     let cost = Cost::of_call(&command.direction, &command.source, &command.destination);
     let price = rate::price(&state.deps, cost, &command.destination).await?;
     let _turn = state.turn(account_of(customer)).await;
-    again(|| first_minute(&state, &by, (customer, &command), (cost, price))).await
+    let first_minute = || async {
+        match first_minute(&state, &by, (customer, &command), (cost, price)).await {
+            // asked again, it was set aside before, whatever the account can pay now
+            Err(error) if !error.is_conflict() && is_open(&state, customer, command.call_id).await? => Ok(()),
+            outcome => outcome,
+        }
+    };
+    again(first_minute).await
+}
+
+async fn is_open(state: &Billing, customer: Uuid, call: Uuid) -> Result<bool> {
+    let entry = state.deps.store.look(&BILLING, Scope::Customer(customer), entry::of_call(call)).await?;
+    Ok(entry.is_some())
 }
 
 pub(super) async fn extend_call(state: Arc<Billing>, by: Context, command: ExtendCall) -> Result<()> {
-    let entry: Entry = read(&state.entries().get(by.scope, entry::of_call(command.call_id)).await?)?;
+    let entry: Entry = read(&*state.entries().look(by.scope, entry::of_call(command.call_id)).await?)?;
     if entry.price() == Price::FREE {
         return Ok(());
     }
@@ -45,14 +57,11 @@ async fn first_minute(
     (cost, price): (Cost, Price),
 ) -> Result<()> {
     let id = entry::of_call(command.call_id);
-    if state.deps.store.get(&BILLING, Scope::Customer(customer), id).await?.is_some() {
-        return Ok(());
-    }
     let row = account::find_or_open(state, customer).await?.ok_or_else(gone)?;
     let account = usable(&row)?;
     let price = if plan::is_free_of_charge(&account.plan_type) { Price::FREE } else { price };
     let mut unit = Unit::default();
-    let hold = set_aside(state, &mut unit, row, (Hold::default(), price))?;
+    let hold = set_aside(state, &mut unit, &row, (Hold::default(), price))?;
     let mut entry = opened(command, account.id, cost, price);
     entry.extend(hold.patch());
     state.entries().draft(&mut unit, entry, &Context { scope: Scope::Customer(customer), ..by.clone() })?;
@@ -63,19 +72,19 @@ async fn first_minute(
 }
 
 async fn next_minute(state: &Billing, by: &Context, command: &ExtendCall) -> Result<()> {
-    let row = state.entries().get(by.scope, entry::of_call(command.call_id)).await?;
+    let row = state.entries().look(by.scope, entry::of_call(command.call_id)).await?;
     let entry: Entry = read(&row)?;
     if !entry.is_open() {
         return Err(Error::state("the call has ended"));
     }
     let by = Context { scope: Scope::Customer(entry.customer_id), ..by.clone() };
-    let account = state.deps.store.get(&ACCOUNT, by.scope, entry.account_id).await?.ok_or_else(gone)?;
+    let account = state.deps.store.look(&ACCOUNT, by.scope, entry.account_id).await?.ok_or_else(gone)?;
     usable(&account)?;
     if entry.hold.minutes > i64::from(command.minutes) {
         return Ok(());
     }
     let mut unit = Unit::default();
-    let hold = set_aside(state, &mut unit, account, (entry.hold, entry.price()))?;
+    let hold = set_aside(state, &mut unit, &account, (entry.hold, entry.price()))?;
     let mut patch = hold.patch();
     if entry.tm_billing_start.is_some() {
         state.entries().set(&mut unit, (&row, patch), &by)?;
@@ -88,14 +97,14 @@ async fn next_minute(state: &Billing, by: &Context, command: &ExtendCall) -> Res
 }
 
 /// One more minute: the account's half of the unit. Nobody is told of it: the balance is what it was.
-fn set_aside(state: &Billing, unit: &mut Unit, account: Row, (hold, price): (Hold, Price)) -> Result<Hold> {
-    let mut balance = Balance::of(&account)?;
+fn set_aside(state: &Billing, unit: &mut Unit, account: &Row, (hold, price): (Hold, Price)) -> Result<Hold> {
+    let mut balance = Balance::of(account)?;
     let before = balance;
     let more = balance.hold(hold, price);
     let more = more.ok_or_else(|| insufficient("the balance does not cover another minute"))?;
     if balance != before {
         let by = Context::own(Scope::Platform);
-        state.accounts().set(unit, (&account, balance.patch()), &by)?;
+        state.accounts().set(unit, (account, balance.patch()), &by)?;
     }
     Ok(more)
 }

@@ -83,7 +83,7 @@ impl Calls {
         if self.live.has(id) {
             return Ok(());
         }
-        if is_over(&self.rows().get(by.scope, id).await?)? {
+        if is_over(&*self.rows().look(by.scope, id).await?)? {
             return Err(Error::state("the call has ended"));
         }
         // its node restarts, or another one is taking it over

@@ -54,6 +54,16 @@ impl Session {
         Ok(())
     }
 
+    /// Tells the flow of an end that a fact will tell of, too: it goes on sooner.
+    pub(super) fn hint(&mut self, finished: Finished, me: &Myself<Msg>) {
+        let Some(activeflow) = self.activeflow().filter(|_| !self.keyed) else { return };
+        let (deps, by) = (self.calls.deps.clone(), self.by());
+        self.beside.push(me.later(async move {
+            let _ = deps.ask(&ACTIVEFLOW, activeflow, Hear::from(finished), &by).await;
+            Msg::Done
+        }));
+    }
+
     /// The flow has not heard of the end of this turn. If that is still the last that happened, it will.
     pub(super) async fn unheard(&mut self, turn: Turn) -> Result<()> {
         match self.doing.is_none() && self.finished(turn).is_some() {

@@ -38,6 +38,14 @@ impl Session {
         Ok(())
     }
 
+    /// As [`Session::write`], where nobody is held up: it may wait a moment to be written with something else.
+    pub(super) async fn write_beside(&mut self, patch: Row, what: &str) -> Result<()> {
+        let (unit, row) = self.changed(patch, what)?;
+        self.calls.deps.store.commit(Unit { joins: true, ..unit }).await?;
+        self.wrote(row);
+        Ok(())
+    }
+
     /// As [`Session::write`], without waiting for it: whatever is written next, by this call or by its leg, is written
     /// behind it or with it. So nothing that follows is true before this is.
     pub(super) async fn write_ahead(&mut self, patch: Row, what: &str) -> Result<()> {

@@ -158,11 +158,17 @@ impl Session {
         self.status = Status::Progressing;
         let at = now(&self.calls.deps);
         let mut answered = patch([("status", json!("progressing")), ("tm_progressing", at)]);
-        if let Some((turn, Doing::Answer)) = self.doing {
-            self.doing = None;
-            answered.insert("finished".to_owned(), json!(Finished { turn, error: String::new() }));
+        match self.doing {
+            Some((turn, Doing::Answer)) => {
+                self.doing = None;
+                let finished = Finished { turn, error: String::new() };
+                answered.insert("finished".to_owned(), json!(finished));
+                // the fact says so, too: what the flow stores when it goes on is written with it
+                self.hint(finished, me);
+                self.write_beside(answered, "progressing").await?;
+            }
+            Some(_) | None => self.write(answered, "progressing").await?,
         }
-        self.write(answered, "progressing").await?;
         self.watch_limits(me);
         if let Some(attempts) = self.attempts.take() {
             self.beside.push(me.later(attempts.report(self.calls.clone(), true)));
@@ -262,7 +268,7 @@ impl Session {
             ("hangup_by", json!(ended_by(by))),
             ("hangup_cause", json!(cause)),
         ]);
-        self.write(end, "hangup").await?;
+        self.write_beside(end, "hangup").await?;
         self.counted.ended(why);
         self.farewell().await;
         if self.delete {

@@ -62,7 +62,7 @@ impl Flows {
     /// # Errors
     /// `FLOW_NOT_FOUND` when there is none in this scope.
     pub(super) async fn program(&self, scope: Scope, flow_id: Uuid) -> Result<Program> {
-        read(&self.flow_rows().get(scope, flow_id).await?)
+        read(&*self.flow_rows().look(scope, flow_id).await?)
     }
 
     /// Adds a new activeflow to a unit: its row and where it stands.

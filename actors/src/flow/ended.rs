@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use protocol::ports::Unit;
-use protocol::{Event, Op, Result, Row, Status, read};
+use protocol::{Event, Result, Row, Status, read};
 use serde::Deserialize;
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::action::Media;
@@ -80,9 +79,9 @@ pub(super) fn is_of_a_call(event: &Event) -> bool {
 pub(super) async fn hang_up(flows: Arc<Flows>, event: Arc<Event>) -> Result<()> {
     let ended: Ended = event.read()?;
     let by = super::flows::on_behalf(&event)?;
-    let call = match flows.deps.op(&CALL, Op::Get(ended.reference_id), Value::Null, &by).await {
-        Ok(Value::Object(call)) => read::<Call>(&call)?,
-        Ok(_) => return Ok(()),
+    const COLUMNS: &[&str] = &["activeflow_id", "status"];
+    let call: Call = match flows.deps.peers.part(&CALL, ended.reference_id, COLUMNS, &by).await {
+        Ok(call) => read(&call)?,
         Err(error) if error.status == Status::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };

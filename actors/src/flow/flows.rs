@@ -78,7 +78,7 @@ impl Flows {
 
     /// As [`Flows::ask`], for a caller who must first be seen to own it.
     pub(super) async fn give(&self, by: &Context, id: Uuid, input: Input) -> Result<Row> {
-        self.rows().get(by.scope, id).await?;
+        self.rows().look(by.scope, id).await?;
         self.ask(by, id, |reply| Msg::Asked(input, reply)).await.map(Arc::unwrap_or_clone)
     }
 

@@ -68,7 +68,7 @@ impl Command for Hear {
 
 pub(super) async fn hear(flows: Arc<Flows>, by: Context, id: Uuid, hear: Hear) -> Result<()> {
     let heard = async {
-        flows.rows().get(by.scope, id).await?;
+        flows.rows().look(by.scope, id).await?;
         flows.ask(&by, id, |reply| hear.heard.message(reply)).await
     };
     match heard.await {

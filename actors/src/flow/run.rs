@@ -136,6 +136,7 @@ impl Run {
         });
         if state.is_ended() {
             next = self.flows.follow_up(&mut unit, &self.of, &state).await?;
+            unit.joins = true;
         }
         self.flows.live.stored(self.flows.deps.store.commit(unit).await)?;
         (self.row, self.state) = (row, state);

@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use protocol::ports::{Deps, Residents, Subscription};
-use protocol::{
-    Command, Context, Entry, Error, Event, Method, Mount, Op, Request, Resource, Result, Row, event, sock,
-};
+use protocol::ports::{Deps, Residents};
+use protocol::{Command, Context, Entry, Error, Method, Mount, Op, Request, Resource, Result, Row};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::follower::Follower;
 use super::home::Home;
 use super::live::{Live, Living};
 use super::{Child, Rows};
@@ -25,10 +24,6 @@ pub(super) enum By {
     Asker,
 }
 
-/// Told by the event alone.
-type Wanted = fn(&Event) -> bool;
-type Take = Box<dyn Fn(Arc<Event>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
-
 /// What a handler is registered for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Slot {
@@ -37,14 +32,6 @@ enum Slot {
     Delete,
     Verb(Method, &'static str),
     Ask(Method, &'static str),
-}
-
-struct Follower {
-    /// Names it in dead events; unique in the domain.
-    name: &'static str,
-    pattern: &'static str,
-    wanted: Wanted,
-    take: Take,
 }
 
 pub struct Domain {
@@ -60,7 +47,7 @@ pub struct Domain {
     pub tells: &'static [&'static str],
     deps: Deps,
     handlers: HashMap<(&'static str, Slot), (Handler, By)>,
-    followers: Vec<Follower>,
+    pub(super) followers: Vec<Follower>,
     homes: HashMap<&'static str, Home>,
     journal: Vec<&'static str>,
 }
@@ -214,39 +201,6 @@ impl Domain {
         self
     }
 
-    /// Runs `handle` on every event that `pattern` covers (exact, `call_*`, `*`, [`event::FOREIGN`]), once per domain, in order per row. It may run twice for one event: it must not matter.
-    pub fn follow<S, F>(
-        self,
-        state: &Arc<S>,
-        pattern: &'static str,
-        name: &'static str,
-        handle: fn(Arc<S>, Arc<Event>) -> F,
-    ) -> Self
-    where
-        S: Send + Sync + 'static,
-        F: Future<Output = Result<()>> + Send + 'static,
-    {
-        self.follow_if(state, (pattern, |_| true), name, handle)
-    }
-
-    /// As [`Domain::follow`], but only the events for which `wanted` holds: the others are not even brought.
-    pub fn follow_if<S, F>(
-        mut self,
-        state: &Arc<S>,
-        (pattern, wanted): (&'static str, Wanted),
-        name: &'static str,
-        handle: fn(Arc<S>, Arc<Event>) -> F,
-    ) -> Self
-    where
-        S: Send + Sync + 'static,
-        F: Future<Output = Result<()>> + Send + 'static,
-    {
-        let state = state.clone();
-        let take: Take = Box::new(move |event| Box::pin(handle(state.clone(), event)));
-        self.followers.push(Follower { pattern, wanted, name, take });
-        self
-    }
-
     /// Adds a supervised child beside the request pool, before it in the order of starting.
     pub fn child(mut self, child: Child) -> Self {
         self.children.push(child);
@@ -349,40 +303,6 @@ impl Domain {
 
     pub(super) fn rows(&self, resource: &'static Resource) -> Rows<'_> {
         Rows { publisher: self.name, resource, deps: &self.deps }
-    }
-
-    /// The followers of this event, by name.
-    pub(super) fn followers(&self, event: &Event) -> Vec<&'static str> {
-        let mine = self.followers.iter().filter(|follower| follower.wants(event));
-        mine.map(|follower| follower.name).collect()
-    }
-
-    pub(super) fn follows(&self, event: &Event) -> bool {
-        self.followers.iter().any(|follower| follower.wants(event))
-    }
-
-    /// What it hears with. `None`: it follows nothing.
-    pub fn subscription(&self) -> Option<Subscription> {
-        let patterns = self.followers.iter().map(|follower| follower.pattern).collect();
-        let name = sock::subscribe_queue(self.name);
-        (!self.followers.is_empty()).then_some(Subscription { name, patterns })
-    }
-
-    pub(super) async fn take(&self, name: &str, event: Arc<Event>) -> Result<()> {
-        match self.followers.iter().find(|follower| follower.name == name) {
-            Some(follower) => (follower.take)(event).await,
-            None => Err(Error::not_found()),
-        }
-    }
-}
-
-impl Follower {
-    fn wants(&self, event: &Event) -> bool {
-        let covers = match self.pattern {
-            event::FOREIGN => event.is_foreign(),
-            pattern => event::covers(pattern, &event.r#type),
-        };
-        covers && (self.wanted)(event)
     }
 }
 

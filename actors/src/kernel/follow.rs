@@ -9,7 +9,7 @@ use protocol::{Access, Event, Field, Ops, Resource, Result, Row, Status};
 use serde_json::json;
 use tokio::time::{Duration, Instant, sleep};
 use tracing::field::display;
-use tracing::{Instrument as _, Span, info_span};
+use tracing::{Instrument as _, Span, debug_span, info_span};
 
 use super::{Mailbox, Rows};
 
@@ -63,11 +63,20 @@ impl Subscribe for Follow {
 }
 
 impl Follow {
-    /// Lines of a follower name the request whose doing the event was.
+    /// Lines of a follower name the request whose doing the event was. Most facts, those of calls, are no request's:
+    /// their followers have a span at level debug, or for a collector, as a span costs as much as many a follower does.
     fn span(&self, follower: &'static str, event: &Event) -> Span {
+        let (event_type, request_id) = (&*event.r#type, &*event.request_id);
+        if request_id.is_empty() {
+            return debug_span!(
+                "follower",
+                follower,
+                event = event_type,
+                customer = event.customer_id().map(display)
+            );
+        }
         let customer = event.customer_id().map(display);
-        let request_id = &*event.request_id;
-        info_span!("follower", follower, event = %event.r#type, request_id, customer)
+        info_span!("follower", follower, event = event_type, request_id, customer)
     }
 
     async fn persist(&self, follower: &'static str, event: &Arc<Event>) -> Result<()> {

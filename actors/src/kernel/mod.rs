@@ -6,6 +6,7 @@ mod domain;
 mod fault;
 mod figures;
 mod follow;
+mod follower;
 mod heir;
 mod home;
 mod inside;

@@ -228,6 +228,12 @@ impl Mailbox {
         event: Arc<Event>,
         deadline: Instant,
     ) -> Result<()> {
+        let follower = self.0.domain.follower(name)?;
+        if follower.by == By::Asker {
+            drop(self.0.faults.pass(Message::Event, deadline).await?);
+            self.is_up_or_why()?;
+            return self.in_place(deadline, follower.take(event)).await;
+        }
         let credit =
             self.0.event_credits.clone().acquire_owned().await.map_err(|_| refused(self.0.domain.name))?;
         let key = event.lane();
@@ -317,8 +323,8 @@ impl crew::Work for Envelope {
             }
             Work::Event(_, _, _, reply) if reply.is_closed() => {}
             Work::Event(name, event, deadline, reply) => {
-                let done =
-                    ended(domain.name, deadline + GRACE, domain.take(name, event)).instrument(span).await;
+                let work = async { domain.follower(name)?.take(event).await };
+                let done = ended(domain.name, deadline + GRACE, work).instrument(span).await;
                 // a domain further inside that had not begun is no excuse: this one has
                 drop(reply.send(done.map_err(Error::begun)));
             }

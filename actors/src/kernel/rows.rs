@@ -47,7 +47,8 @@ impl Rows<'_> {
         row.ok_or_else(|| Error::no_such(self.resource.name))
     }
 
-    pub(super) async fn look(&self, scope: Scope, id: Uuid) -> Result<Arc<Row>> {
+    /// As [`Rows::get`], for whoever only reads it: nothing is copied.
+    pub(crate) async fn look(&self, scope: Scope, id: Uuid) -> Result<Arc<Row>> {
         let row = self.deps.store.look(self.resource, scope, id).await?;
         row.ok_or_else(|| Error::no_such(self.resource.name))
     }
@@ -187,7 +188,12 @@ impl Rows<'_> {
         let mut patch = self.seal(patch)?;
         patch.insert("tm_update".into(), json!(time::stamp(self.deps.clock.now())));
         let mut changed = row.clone();
-        changed.extend(patch.clone());
+        for (name, value) in &patch {
+            match changed.get_mut(name) {
+                Some(before) => before.clone_from(value),
+                None => drop(changed.insert(name.clone(), value.clone())),
+            }
+        }
         changed.insert("rev".into(), json!(rev + 1));
         let changed = Arc::new(changed);
         let (resource, scope, after) = (self.resource, by.scope, Some(changed.clone()));

@@ -66,6 +66,7 @@ pub(crate) fn domain(deps: &Deps) -> Domain {
         .on(&state, attempt::attempt)
         .on(&state, retry::retry)
         .follow_if(&state, ("*", enqueue::is_for_a_customer), "deliver", enqueue::deliver)
+        .directly()
         .follow(&state, "customer_deleted", "forget", customer_deleted::forget)
 }
 

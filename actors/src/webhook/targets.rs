@@ -3,11 +3,12 @@
 //! answered when that moment is over (`customer/update.rs`): whoever knows of the change finds it everywhere. A node that
 //! has its store to itself need not: the store has the row at hand.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use protocol::ports::Deps;
-use protocol::{Context, Result, Scope, Status, read};
+use protocol::{Context, Result, Row, Scope, Status, read};
 use serde::Deserialize;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -33,7 +34,7 @@ pub(super) struct Targets(Mutex<HashMap<Uuid, (Instant, Wanted)>>);
 impl Targets {
     pub(super) async fn of(&self, deps: &Deps, customer: Uuid) -> Result<Wanted> {
         if !deps.store.is_shared() {
-            return asked(deps, customer).await;
+            return at_hand(deps, customer).await;
         }
         // from before the question: what is read may be old by the time it comes
         let since = Instant::now();
@@ -60,13 +61,23 @@ impl Targets {
     }
 }
 
+/// The row is on this node: it is only looked at.
+async fn at_hand(deps: &Deps, customer: Uuid) -> Result<Wanted> {
+    let by = Context::own(Scope::Customer(customer));
+    wanted(deps.peers.look(&CUSTOMER, customer, &by).await)
+}
+
 /// No more of the customer is read than is needed.
 async fn asked(deps: &Deps, customer: Uuid) -> Result<Wanted> {
     const COLUMNS: &[&str] = &["status", "webhook_uri", "webhook_method"];
     let by = Context::own(Scope::Customer(customer));
-    match deps.peers.part(&CUSTOMER, customer, COLUMNS, &by).await {
+    wanted(deps.peers.part(&CUSTOMER, customer, COLUMNS, &by).await)
+}
+
+fn wanted(row: Result<impl Borrow<Row>>) -> Result<Wanted> {
+    match row {
         Ok(row) => {
-            let target: Target = read(&row)?;
+            let target: Target = read(row.borrow())?;
             let is_wanted = target.status != "deleted" && !target.webhook_uri.is_empty();
             Ok(is_wanted.then(|| Arc::new(target)))
         }

@@ -23,8 +23,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use super::trace::Traces;
 
 const SERVICE: &str = "branchline";
-/// Where questions to domains have their spans, which are finer than what is logged.
-const QUESTIONS: &str = "actors::kernel::pool";
+/// Where questions to domains and followers of facts have their spans, which are finer than what is logged.
+const FINER: [&str; 2] = ["actors::kernel::pool", "actors::kernel::follow"];
 const TRACEPARENT: &str = "traceparent";
 
 /// What is exported with, until the process ends.
@@ -47,7 +47,8 @@ pub(super) fn export(endpoint: &str, node: &str) -> Result<Traces, String> {
     if let Ok(mut current) = PROVIDER.lock() {
         *current = Some(provider);
     }
-    let spans = Targets::new().with_default(LevelFilter::INFO).with_target(QUESTIONS, LevelFilter::DEBUG);
+    let spans =
+        Targets::new().with_default(LevelFilter::INFO).with_targets(FINER.map(|of| (of, LevelFilter::DEBUG)));
     Ok(layer.with_filter(spans).boxed())
 }
 

@@ -7,12 +7,18 @@ use protocol::time::Time;
 use protocol::{Event, Resource, Result, Row, Scope};
 use serde_json::Value;
 use tokio::sync::oneshot;
+use tokio::time::Duration;
 use uuid::Uuid;
 
 use super::dialect::{Asked, Dialect};
 use super::recent::Touch;
 use super::statement::Statement;
 use super::{journal, outbox, timers};
+
+/// Of a unit that may join others.
+const JOINS: Duration = Duration::from_millis(10);
+/// Of one for which nobody waits.
+const LEFT: Duration = Duration::from_millis(100);
 
 pub(super) enum Step {
     Insert(Statement),
@@ -77,8 +83,10 @@ pub(super) struct Job {
     /// Rows that it changes.
     pub(super) touches: Vec<Touch>,
     pub(super) wakes: Wakes,
-    /// It need not have a transaction for itself.
-    pub(super) waits_for_company: bool,
+    /// How long it may wait for others to share a transaction with.
+    pub(super) patience: Duration,
+    /// Nobody waits for its answer.
+    pub(super) is_left: bool,
     pub(super) answer: oneshot::Sender<Result<()>>,
 }
 
@@ -90,13 +98,14 @@ pub(super) type Told = Vec<(i64, Arc<Event>)>;
 impl Job {
     pub(super) fn new(steps: Vec<Step>, wakes: Wakes) -> (Self, Answer) {
         let (answer, outcome) = oneshot::channel();
-        (Job { steps, touches: Vec::new(), wakes, waits_for_company: false, answer }, outcome)
+        (Job { steps, touches: Vec::new(), wakes, patience: Duration::ZERO, is_left: false, answer }, outcome)
     }
 
     pub(super) fn of<D: Dialect>(unit: Unit, node: &str) -> Result<(Self, Answer)> {
         let timers = unit.timers.iter().filter_map(set_at).min();
         let wakes = Wakes { outbox: !unit.events.is_empty(), timers };
         let touches = unit.writes.iter().map(touched).collect();
+        let patience = if unit.joins { JOINS } else { Duration::ZERO };
         let rows = unit.writes.into_iter().map(row::<D>);
         let events = unit.events.into_iter().map(|event| outbox::add(node, Arc::new(event)));
         let mut steps = rows.chain(events).collect::<Result<Vec<_>>>()?;
@@ -104,8 +113,15 @@ impl Job {
         steps.extend(unit.timers.into_iter().map(|change| timers::change::<D>(node, change)));
         steps.extend(outbox::forget(node, &unit.delivered));
         let (mut job, answer) = Self::new(steps, wakes);
-        job.touches = touches;
+        (job.touches, job.patience) = (touches, patience);
         Ok((job, answer))
+    }
+
+    /// As [`Job::of`], of a unit for whose answer nobody waits.
+    pub(super) fn left<D: Dialect>(unit: Unit, node: &str) -> Result<Self> {
+        let (mut job, _) = Self::of::<D>(unit, node)?;
+        (job.patience, job.is_left) = (LEFT, true);
+        Ok(job)
     }
 
     /// Gives its numbered steps the next numbers of this node.

@@ -253,9 +253,7 @@ impl<D: Dialect> Store for SqlStore<D> {
     }
 
     async fn commit_soon(&self, unit: Unit) -> Result<()> {
-        let (mut job, _) = Job::of::<D>(unit, &self.node)?;
-        job.waits_for_company = true;
-        self.writer.accept(job).await
+        self.writer.accept(Job::left::<D>(unit, &self.node)?).await
     }
 
     async fn journal(&self, kind: &'static str, node: Option<&str>) -> Result<Vec<Entry>> {

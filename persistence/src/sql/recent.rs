@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use protocol::{Kind, Resource, Row};
+use protocol::{Cell, Kind, Resource, Row};
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
 use uuid::Uuid;
@@ -21,6 +21,8 @@ pub(super) type Key = (&'static str, Uuid);
 
 /// Rows kept at most: some 10 MiB. Beyond that all are forgotten and the busy ones come back.
 const MOST: usize = 4096;
+/// Rows that are looked through for those that are stale, at the least: fewer are not worth it.
+const FEW: usize = 64;
 /// Another process may have the same file open, and a commit of which nothing was heard may still land: what they
 /// change is seen after this time.
 pub(super) const FRESH: Duration = Duration::from_secs(1);
@@ -47,11 +49,13 @@ impl Touch {
 /// Has every column, and as the store would give it back; and it is not deleted.
 fn is_whole(resource: &Resource, row: &Row) -> bool {
     let is_stamp = |text: &str| text.len() == STAMP.len() && text.ends_with('Z');
-    let is_time = |name: &str| resource.field(name).is_some_and(|field| field.kind == Kind::Time);
-    let is_kept = |(name, value): (&String, &Value)| value.as_str().is_none_or(is_stamp) || !is_time(name);
+    let is_kept = |cell: Cell<'_>| {
+        let is_time = cell.column.is_some_and(|(_, field)| field.kind == Kind::Time);
+        !is_time || cell.value.as_str().is_none_or(is_stamp)
+    };
     row.len() == resource.columns().count()
         && row.get("tm_delete").is_none_or(Value::is_null)
-        && row.iter().all(is_kept)
+        && resource.cells(row).all(is_kept)
 }
 
 #[derive(Default)]
@@ -64,6 +68,8 @@ pub(super) struct Recent {
 struct Slots {
     slots: HashMap<Key, Slot>,
     tickets: u64,
+    /// When stale rows were last let go.
+    swept: Option<Instant>,
 }
 
 enum Slot {
@@ -88,9 +94,7 @@ impl Recent {
             Some(Slot::Held) => return Seen::Unknown(NO_TICKET),
             _ => {}
         }
-        if all.slots.len() >= MOST {
-            all.slots.retain(|_, slot| matches!(slot, Slot::Held));
-        }
+        all.sweep();
         all.tickets += 1;
         let ticket = all.tickets;
         all.slots.insert(key, Slot::Loading(ticket));
@@ -134,6 +138,18 @@ impl Recent {
 
     fn lock(&self) -> MutexGuard<'_, Slots> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slots {
+    /// Lets go of what nobody would be shown. The memory of a row that is kept too long is cold when it comes back.
+    fn sweep(&mut self) {
+        if self.slots.len() >= MOST {
+            self.slots.retain(|_, slot| matches!(slot, Slot::Held));
+        } else if self.slots.len() >= FEW && self.swept.is_none_or(|at| at.elapsed() >= FRESH) {
+            self.swept = Some(Instant::now());
+            self.slots.retain(|_, slot| !matches!(slot, Slot::Row(_, since) if since.elapsed() >= FRESH));
+        }
     }
 }
 
@@ -244,6 +260,20 @@ mod tests {
         let after = ticket(&recent);
         recent.keep(KEY, after, Some(&row(2)));
         assert!(matches!(recent.look(KEY), Seen::Row(seen) if seen == row(2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rows_that_are_stale_are_let_go() {
+        let recent = Recent::default();
+        for n in 0..FEW as u128 {
+            let Seen::Unknown(ticket) = recent.look(("bell", Uuid::from_u128(n))) else {
+                panic!("{n} is known")
+            };
+            recent.keep(("bell", Uuid::from_u128(n)), ticket, Some(&row(1)));
+        }
+        tokio::time::advance(FRESH).await;
+        ticket(&recent);
+        assert_eq!(recent.lock().slots.len(), 1);
     }
 
     #[test]

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use protocol::ports::{Bound, Filter};
-use protocol::{Cursor, Error, Field, Kind, Page, Resource, Result, Row, Scope, time};
+use protocol::{Cell, Cursor, Error, Field, Kind, Page, Resource, Result, Row, Scope, time};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::dialect::Dialect;
 use super::schema;
-use super::texts::{Text, columns, inserts, live, select, selected, text, updates};
+use super::texts::{Given, Text, columns, inserts, live, select, selected, text, updates};
 
 /// The longest text of an indexable column, in characters.
 const SHORT: usize = 255;
@@ -67,13 +67,13 @@ impl Statement {
             return Err(Error::invalid("a row needs an id"));
         }
         let fields = known(resource, row)?;
-        let names = || fields.iter().map(|(field, _)| field.name);
+        let names = || fields.iter().map(|given| given.field.name);
         let mut this = match fields.len() == resource.columns().count() {
             true => Self::new(text(resource, Text::Insert(None), || inserts(resource, names(), None))),
             false => Self::new(inserts(resource, names(), None)),
         };
         this.values.reserve(fields.len());
-        for (field, value) in fields {
+        for Given { field, value, .. } in fields {
             this.bind(field, value)?;
         }
         Ok(this)
@@ -112,17 +112,15 @@ impl Statement {
     ) -> Result<Self> {
         let (patch, rev) = change;
         let fields = known(resource, patch)?;
-        if let Some((field, _)) = fields.iter().find(|(field, _)| matches!(field.name, "id" | "rev")) {
+        if let Some(Given { field, .. }) =
+            fields.iter().find(|given| matches!(given.field.name, "id" | "rev"))
+        {
             return Err(Error::invalid(format!("{} cannot be changed", field.name)));
         }
         let live = live(scope);
-        let mut this = match columns(resource, &fields) {
-            Some(of) => {
-                Self::new(text(resource, Text::Update(of, live), || updates(resource, &fields, live)))
-            }
-            None => Self::new(updates(resource, &fields, live)),
-        };
-        for (field, value) in fields {
+        let of = Text::Update(columns(&fields), live);
+        let mut this = Self::new(text(resource, of, || updates(resource, &fields, live)));
+        for Given { field, value, .. } in fields {
             this.bind(field, value)?;
         }
         Ok(this.by_key(id, scope).with(rev))
@@ -187,7 +185,7 @@ impl Statement {
             self.sql.to_mut().push_str(" AND customer_id = ?");
             self.values.push(Bound::Id(customer));
         }
-        for (field, value) in known(resource, &filter.equal)? {
+        for Given { field, value, .. } in known(resource, &filter.equal)? {
             if value.is_null() {
                 let _ = write!(self.sql.to_mut(), " AND `{}` IS NULL", field.name);
             } else if let (Kind::List, Value::Array(values)) = (field.kind, value) {
@@ -290,14 +288,13 @@ pub(super) fn is_indexed(field: &Field) -> bool {
     field.unique || (field.filter && field.kind == Kind::Id)
 }
 
-/// The row's columns in the resource's order, or the name of one that the resource lacks.
-fn known<'r>(resource: &Resource, row: &'r Row) -> Result<Vec<(&'static Field, &'r Value)>> {
-    let fields: Vec<_> = resource.columns().filter_map(|f| Some((f, row.get(f.name)?))).collect();
-    if fields.len() == row.len() {
-        return Ok(fields);
-    }
-    let name = row.keys().find(|name| resource.field(name).is_none());
-    Err(unknown(name.map_or("", String::as_str)))
+/// The row's columns by the alphabet, or the name of one that the resource lacks.
+fn known<'r>(resource: &Resource, row: &'r Row) -> Result<Vec<Given<'r>>> {
+    let known = |Cell { name, value, column }| {
+        let (at, field) = column.ok_or_else(|| unknown(name))?;
+        Ok(Given { at, field, value })
+    };
+    resource.cells(row).map(known).collect()
 }
 
 /// SQLite ignores the length of a column, MySQL fails the whole batch for it.
@@ -328,7 +325,8 @@ mod tests {
     /// Twice, so that the second text is the one that was kept.
     #[test]
     fn every_dialect_and_scope_has_its_own_text() {
-        let (id, insert) = (Uuid::from_u128(1), "INSERT INTO `tag` (`id`, ");
+        let id = Uuid::from_u128(1);
+        let (insert, record) = ("INSERT INTO `tag` (`customer_id`, ", "INSERT INTO `tag` (`id`, ");
         let fill = |field: &Field| if field.name == "id" { id.to_string().into() } else { Value::Null };
         let row: Row = TAG.columns().map(|field| (field.name.to_owned(), fill(field))).collect();
         let owned = Scope::Customer(Uuid::from_u128(2));
@@ -336,10 +334,10 @@ mod tests {
         for _ in 0..2 {
             for (made, begin, end, values) in [
                 (Statement::insert(&TAG, &row), insert, " VALUES (?, ?, ?, ?, ?, ?)", 6),
-                (Statement::record::<Sqlite>(&TAG, values()), insert, ", ?) ON CONFLICT (id) DO NOTHING", 6),
+                (Statement::record::<Sqlite>(&TAG, values()), record, ", ?) ON CONFLICT (id) DO NOTHING", 6),
                 (
                     Statement::record::<MySql>(&TAG, values()),
-                    insert,
+                    record,
                     ", ?) ON DUPLICATE KEY UPDATE id = id",
                     6,
                 ),

@@ -24,21 +24,21 @@ pub(super) fn inserts<'n>(
     }
 }
 
-pub(super) fn updates(resource: &Resource, fields: &[(&'static Field, &Value)], live: &str) -> String {
-    let sets: String = fields.iter().map(|(field, _)| format!(", `{}` = ?", field.name)).collect();
+/// A value for a column, and where the column stands among those of its resource.
+pub(super) struct Given<'r> {
+    pub(super) at: usize,
+    pub(super) field: &'static Field,
+    pub(super) value: &'r Value,
+}
+
+pub(super) fn updates(resource: &Resource, fields: &[Given<'_>], live: &str) -> String {
+    let sets: String = fields.iter().map(|given| format!(", `{}` = ?", given.field.name)).collect();
     format!("UPDATE `{}` SET rev = rev + 1{sets}{live} AND rev = ?", resource.name)
 }
 
-/// Which columns of the resource these are, a bit for each; `None` when it has too many.
-pub(super) fn columns(resource: &Resource, fields: &[(&'static Field, &Value)]) -> Option<u64> {
-    let mut rest = fields.iter().map(|(field, _)| field.name).peekable();
-    let mut set = 0;
-    for (at, field) in resource.columns().enumerate() {
-        if rest.next_if_eq(&field.name).is_some() {
-            set |= 1_u64.checked_shl(at as u32)?;
-        }
-    }
-    Some(set)
+/// Which columns of their resource these are, a bit for each.
+pub(super) fn columns(fields: &[Given<'_>]) -> u64 {
+    fields.iter().fold(0, |set, given| set | (1 << given.at))
 }
 
 /// All columns, with `rest` after the name of the table.

@@ -1,7 +1,7 @@
 //! The writer owns the one write connection. A caller that goes away loses its answer, never a transaction.
 //!
-//! While one batch reaches the disk the next one fills, so there is nothing to gain from lingering. The
-//! writer is never aborted: it ends when the last sender is gone and the queue is empty.
+//! While one batch reaches the disk the next one fills, so it does not linger, but for jobs that say that they can
+//! wait. The writer is never aborted: it ends when the last sender is gone and the queue is empty.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -27,8 +27,6 @@ use super::tail::Tail;
 
 /// Jobs in one transaction: more gains nothing (measured) and makes the first one wait.
 const MOST: usize = 256;
-/// How long a job that can wait for company waits.
-const COMPANY: Duration = Duration::from_millis(100);
 /// Jobs that wait. Beyond that callers wait for a place, and not for long.
 const QUEUE: usize = 4 * MOST;
 const PLACE_LIMIT: Duration = Duration::from_secs(5);
@@ -207,7 +205,7 @@ impl<D: Dialect> Task<D> {
         let (mut jobs, mut open) = (Vec::<Job>::with_capacity(MOST), true);
         while open {
             open = gather(&mut queue, &mut jobs).await;
-            jobs.retain(|job| job.waits_for_company || !job.answer.is_closed());
+            jobs.retain(|job| job.is_left || !job.answer.is_closed());
             // `reply` lets them go
             if let Some(recent) = &self.recent {
                 recent.hold(jobs.iter().flat_map(|job| &job.touches));
@@ -319,10 +317,12 @@ async fn gather(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) -> bool {
                 Err(_) => return true,
             },
         };
-        if came == 0 || jobs.len() >= MOST || jobs.iter().any(|job| !job.waits_for_company) {
+        let patience = jobs.iter().map(|job| job.patience).min().unwrap_or_default();
+        if came == 0 || jobs.len() >= MOST || patience.is_zero() {
             return came > 0;
         }
-        until.get_or_insert_with(|| Instant::now() + COMPANY);
+        let patient = Instant::now() + patience;
+        until = until.map_or(Some(patient), |until| Some(patient.min(until)));
     }
 }
 
@@ -357,7 +357,7 @@ pub(super) async fn within<T>(
 
 /// A caller that has left does not want its answer.
 fn answered(job: Job, outcome: Result<()>) {
-    if let (true, Err(error)) = (job.waits_for_company, &outcome) {
+    if let (true, Err(error)) = (job.is_left, &outcome) {
         tracing::warn!(%error, "what nobody waits for is not stored");
     }
     let _ = job.answer.send(outcome);

@@ -114,6 +114,8 @@ pub struct Unit {
     pub timers: Vec<Pending>,
     /// Numbers of events that the bus has: the outbox forgets them.
     pub delivered: Vec<i64>,
+    /// Nobody is held up by it: it may wait some milliseconds for a transaction that others begin.
+    pub joins: bool,
 }
 
 /// A node of the installation, as the store knows it.

@@ -20,7 +20,7 @@ use benches::{cpu, machine, scene};
 use protocol::Result;
 use tokio::time::{Duration, Instant, sleep};
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 7;
 /// Calls a second, unless the program is told `--rate`: far from what either server can take.
 const RATE: u32 = 40;
 /// The same, when instructions are counted.

@@ -76,9 +76,10 @@ pub(super) fn sound(frequencies: &[u16], index: usize, out: &mut [i16]) {
     for (wave, hertz) in waves.iter_mut().zip(frequencies) {
         *wave = Wave::at(*hertz, index);
     }
-    let loudness = LOUDNESS / frequencies.len().max(1) as f64;
+    let sounding = frequencies.len().clamp(1, MAX_FREQUENCIES);
+    let loudness = LOUDNESS / sounding as f64;
     for slot in out {
-        *slot = (waves.iter_mut().map(Wave::next).sum::<f64>() * loudness) as i16;
+        *slot = (waves[..sounding].iter_mut().map(Wave::next).sum::<f64>() * loudness) as i16;
     }
 }
 

@@ -51,6 +51,7 @@ pub(crate) fn all() -> Vec<Case> {
         case("a unit is stored whole or not at all", units::all_or_nothing),
         case("a refused unit leaves its neighbours alone", units::neighbours_go_on),
         case("callers may go away", units::callers_may_leave),
+        case("what may wait for others is stored in its place, also when none come", units::in_company),
         case("a closed store answers so", units::closed_is_unavailable),
         case("pages are stable", pages::pages_are_stable),
         case("filters select", pages::filters_select),

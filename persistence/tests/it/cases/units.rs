@@ -110,3 +110,21 @@ pub(super) async fn closed_is_unavailable(store: Arc<dyn Store>) {
         assert_eq!((error.status, error.message.as_str()), (Status::Unavailable, "the store is closed"));
     }
 }
+
+/// Each is stored behind what was given before it, whoever waits for which of them.
+pub(super) async fn in_company(store: Arc<dyn Store>) {
+    let joins = |event| Unit { joins: true, ..unit(Vec::new(), event) };
+    store.commit(joins("alone")).await.unwrap();
+    store.commit_soon(unit(Vec::new(), "left")).await.unwrap();
+    let (second, third) =
+        tokio::join!(store.commit(joins("joins")), store.commit(unit(Vec::new(), "begins")));
+    second.and(third).unwrap();
+    let types: Vec<_> =
+        store.outbox(0, 9).await.unwrap().iter().map(|(_, event)| event.r#type.clone()).collect();
+    assert_eq!(types, ["alone", "left", "joins", "begins"]);
+    store.commit_soon(unit(Vec::new(), "left alone")).await.unwrap();
+    let mut committed = store.committed();
+    while store.outbox(0, 9).await.unwrap().len() < 5 {
+        committed.changed().await.unwrap();
+    }
+}

@@ -103,7 +103,8 @@ fn enter(shared: &Arc<Shared>, asked: Asked, mailbox: mpsc::Sender<Input>, input
     let shared = shared.clone();
     if invite {
         asked.reply.send(headers::respond(&asked.request, 100, None, "", ""));
-        shared.tasks.clone().spawn(invited(shared, asked, (mailbox, inputs), permit));
+        // boxed, because it is large and a task is moved a few times before it runs
+        shared.tasks.clone().spawn(Box::pin(invited(shared, asked, (mailbox, inputs), permit)));
     } else {
         shared.tasks.clone().spawn(registering(shared, asked, permit));
     }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -163,9 +164,12 @@ pub(crate) struct Side {
     calls: mpsc::UnboundedReceiver<Incoming>,
 }
 
-/// Ports below the ephemeral range, which nobody else is given.
-fn port() -> u16 {
-    rand::rng().random_range(20_000..31_000)
+/// Below the ephemeral range, apart from those of media. None is given twice: whoever has it may be down for a while. The
+/// one above it is free for whoever moves away.
+fn sip_port() -> u16 {
+    const MOST: u16 = 1_000;
+    static GIVEN: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(rand::rng().random_range(0..MOST)));
+    20_000 + 2 * (GIVEN.fetch_add(1, Relaxed) % MOST)
 }
 
 pub(crate) fn loopback(port: u16) -> SocketAddr {
@@ -173,8 +177,8 @@ pub(crate) fn loopback(port: u16) -> SocketAddr {
 }
 
 fn settings() -> Settings {
-    let rtp = port() & !1;
-    let sip = loopback(port());
+    let rtp = rand::rng().random_range(22_000..31_000) & !1;
+    let sip = loopback(sip_port());
     Settings { sip_udp: sip, sip_tcp: Some(sip), rtp_ports: rtp..=rtp + 998, ..Settings::default() }
 }
 

@@ -29,14 +29,16 @@ pub(super) async fn reserve_call(state: Arc<Billing>, by: Context, command: Rese
     let first_minute = || async {
         match first_minute(&state, &by, (customer, &command), (cost, price)).await {
             // asked again, it was set aside before, whatever the account can pay now
-            Err(error) if !error.is_conflict() && is_open(&state, customer, command.call_id).await? => Ok(()),
+            Err(error) if !error.is_conflict() && is_reserved(&state, customer, command.call_id).await? => {
+                Ok(())
+            }
             outcome => outcome,
         }
     };
     again(first_minute).await
 }
 
-async fn is_open(state: &Billing, customer: Uuid, call: Uuid) -> Result<bool> {
+async fn is_reserved(state: &Billing, customer: Uuid, call: Uuid) -> Result<bool> {
     let entry = state.deps.store.look(&BILLING, Scope::Customer(customer), entry::of_call(call)).await?;
     Ok(entry.is_some())
 }

@@ -16,11 +16,11 @@ use super::{Child, Rows};
 
 type Reply = BoxFuture<'static, Result<Value>>;
 pub(super) type Handler = Arc<dyn Fn(Context, Uuid, Value) -> Reply + Send + Sync>;
-/// Who carries a request out.
+/// Who carries a request out, or takes a fact.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
     Worker,
-    /// Whoever asks, in its own task.
+    /// Whoever asks, or delivers a fact, in its own task.
     Asker,
 }
 

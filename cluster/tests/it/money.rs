@@ -89,13 +89,38 @@ async fn credit_for_one_minute_is_one_call_however_many_are_asked_for() {
     platform.stop().await;
 }
 
-/// As the call asks shortly before each minute ends.
-async fn extend(platform: &Platform, call: &str, minutes: u32) -> Result<Value> {
+/// A question to the accounts of the customer.
+async fn ask(platform: &Platform, verb: &str, body: Value) -> Result<Value> {
     let deps = &platform.node.deps;
     let entry = deps.catalog().unwrap().named("billing_account").unwrap();
-    let verb = entry.asks.iter().find(|verb| verb.name == "extend_call").unwrap();
+    let verb = entry.asks.iter().find(|asked| asked.name == verb).unwrap();
     let by = Context::own(Scope::Customer(platform.welcome.customer_id));
-    deps.op(entry.resource, Op::Ask(verb), json!({"call_id": call, "minutes": minutes}), &by).await
+    deps.op(entry.resource, Op::Ask(verb), body, &by).await
+}
+
+/// As the call asks shortly before each minute ends.
+async fn extend(platform: &Platform, call: &str, minutes: u32) -> Result<Value> {
+    ask(platform, "extend_call", json!({"call_id": call, "minutes": minutes})).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minute_is_set_aside_once_for_a_call_however_often_it_asks_and_whatever_is_left() {
+    let platform = Platform::start().await;
+    let market = market(&platform).await;
+    market.pay(2.0 * RATE as f64 / 1e6).await;
+    let reserve = async |call: u128| {
+        let side = |number: &str| json!({"type": "tel", "target": number});
+        let call = uuid::Uuid::from_u128(call);
+        let (source, destination) = (side(OWN), side(CALLED));
+        let body =
+            json!({"call_id": call, "direction": "outgoing", "source": source, "destination": destination});
+        ask(&platform, "reserve_call", body).await.map_err(|error| error.reason)
+    };
+    for call in [1, 1, 2, 1, 2] {
+        reserve(call).await.unwrap();
+    }
+    assert_eq!(reserve(3).await.unwrap_err(), "INSUFFICIENT_BALANCE");
+    platform.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
